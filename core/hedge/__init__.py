@@ -1,0 +1,18 @@
+"""The face: what a plugin may import. Names are fetched on first use, so a start pays for none."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hedge import errors, model, roles
+    from hedge.hookspecs import hookimpl
+
+__all__ = ["errors", "hookimpl", "model", "roles"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "hookimpl":
+        return importlib.import_module("hedge.hookspecs").hookimpl
+    if name in __all__:
+        return importlib.import_module(f"hedge.{name}")
+    raise AttributeError(f"module 'hedge' has no attribute {name!r}")

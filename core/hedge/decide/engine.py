@@ -1,0 +1,331 @@
+"""The one door: an event goes in, commands come out, and nothing else happens.
+
+`Engine.handle` absorbs a fact into the books (or into the market cache), then decides. Decisions
+run in a fixed order: recover, watch, act on what was asked, change the mode, hedge, and only then
+add risk. The engine never asks the time; ``event.at`` is the time.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import assert_never
+
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide import exposure, modes, recovery, trading, watch
+from hedge.decide.books import Books
+from hedge.decide.commands import AnyCommand
+from hedge.decide.events import AnyEvent, Verb
+from hedge.decide.funding_policy import observe
+from hedge.decide.leg_book import FORCED, LegBook
+from hedge.decide.market import Market
+from hedge.decide.mode import Mode
+from hedge.decide.rows import AnyEntry, Row
+from hedge.decide.terms import HedgeTerms
+from hedge.decide.volatile import Volatile
+from hedge.model import FillKind, Leg, StreamKind
+from hedge.model.numbers import plain
+
+FAR = 1 << 62
+
+
+class Engine:
+    """One hedge's decisions. ``terms`` never change while it lives."""
+
+    def __init__(self, terms: HedgeTerms) -> None:
+        self.terms = terms
+        self.books = Books(terms)
+        self.market = Market()
+        self.now = 0
+        self.touched = False
+        """Whether the last event changed a book, and so belongs into the journal."""
+        self.volatile = Volatile()
+        self.reason = ""
+        """Why nothing is being sent; for people."""
+        self._out: list[AnyCommand] = []
+        self._due = FAR
+        self._wake_at = FAR
+
+    # -- the door --------------------------------------------------------------------------------
+
+    def handle(self, event: AnyEvent) -> tuple[AnyCommand, ...]:
+        """Absorb one fact and return what is to be done about it, in order.
+
+        Raise `AssertionError` on a broken invariant: the caller stops with exit code 13.
+        """
+        at = event.at
+        self.now = max(self.now, at)
+        self.volatile.now = self.now
+        self.touched = False
+        if type(event) is e.QuoteSeen:
+            self.market.see_quote(event.leg, event.quote, self.now)
+            if not self._quote_matters():
+                return ()
+        else:
+            self.absorb(event)
+            if type(event) is e.StreamHeard or type(event) is e.MarkSeen:
+                return ()
+        self._decide()
+        commands = tuple(self._out)
+        self._out.clear()
+        return commands
+
+    def replay(self, rows: Iterable[Row]) -> int:
+        """Rebuild the books from a journal; return the time of its last row (0 without rows)."""
+        last = 0
+        for row in rows:
+            self.apply(row.entry, row.at)
+            last = row.at
+        self.volatile.replayed_to = self.now = last
+        return last
+
+    def apply(self, entry: AnyEntry, at: int) -> None:
+        """Take one journalled entry without deciding anything."""
+        if isinstance(entry, e.Event):
+            self.absorb(entry)
+        else:
+            self.books.enact(entry, at)
+
+    def issue(self, command: AnyCommand) -> None:
+        """Let a command change the books and leave; for the rooms of the core only."""
+        self.books.enact(command, self.now)
+        self._out.append(command)
+
+    def due(self, at: int) -> None:
+        """Ask to be woken at ``at`` at the latest; for the rooms of the core only."""
+        self._due = min(self._due, at)
+
+    # -- facts -----------------------------------------------------------------------------------
+
+    def absorb(self, event: AnyEvent) -> None:  # noqa: PLR0915 - the one table of arms
+        """Take one fact into the books, the market or the volatile notes; decide nothing."""
+        books, at = self.books, event.at
+        match event:
+            case e.QuoteSeen():
+                self.market.see_quote(event.leg, event.quote, at)
+            case e.OrderReported():
+                self.touched = books.leg(event.leg).book_report(event.report, at)
+                self.market.account_heard_at[event.leg] = at
+            case e.FillSeen(fill=fill):
+                self.touched = self._absorb_fill(event)
+                self.market.account_heard_at[fill.leg] = at
+            case e.MarkSeen(mark=mark):
+                self.market.see_mark(mark, at)
+            case e.StreamHeard(leg=leg, kind=kind):
+                if kind is StreamKind.ACCOUNT:
+                    self.market.account_heard_at[leg] = at
+                # Proof that the last quote still stands; without one it proves nothing.
+                elif self.market.quotes[leg] is not None:
+                    self.market.market_heard_at[leg] = at
+            case e.TimerFired():
+                self._wake_at = FAR
+            case e.OrderRefused(leg=leg, client_order_id=client_order_id, code=code):
+                self.touched = books.leg(leg).refuse(client_order_id, at)
+                self.volatile.refused(leg, code, at)
+            case e.OrderUnanswered(leg=leg, client_order_id=client_order_id):
+                self.touched = books.leg(leg).unanswered(client_order_id, at)
+                self.volatile.dirty(leg)
+            case e.CancelUnsettled(leg=leg):
+                self.volatile.dirty(leg)
+            case e.LegAudited():
+                self.touched = self._absorb_audit(event)
+            case e.LegUnread(leg=leg):
+                self.volatile.unread(leg, event, at)
+            case e.FundingSeen(rate=rate):
+                self.market.see_funding(rate, at)
+                self.touched = observe(books.tally, rate, self.terms.funding)
+            case e.FundingPaid(payment=payment):
+                self.touched = books.book_payment(payment)
+            case e.BalanceSeen(balance=balance):
+                self.volatile.hint_balance(self.terms, books, balance)
+            case e.PositionSeen(position=position):
+                if position.quantity != books.futures.held:
+                    self.volatile.dirty(Leg.FUTURES)
+            case e.StreamChanged(leg=leg, kind=kind, up=up):
+                self.market.up[leg, kind] = up
+                self.touched = True
+                if up and kind is StreamKind.ACCOUNT:
+                    self.market.account_heard_at[leg] = at
+                self.volatile.dirty(leg)
+            case e.EngineStarted(boot_id=boot_id, epoch=epoch):
+                books.restart(boot_id, epoch, at)
+                self.volatile = Volatile(
+                    started_at=at, replayed_to=self.volatile.replayed_to or self.now
+                )
+                self.touched = True
+            case e.IdsLeased(leg=leg, epoch=epoch, last=last):
+                book = books.leg(leg)
+                if epoch == book.epoch:
+                    book.leased_to = max(book.leased_to, last)
+                self.touched = True
+            case e.EquitySeen(label=label):
+                books.equity_labels.append(label)
+                del books.equity_labels[:-8]
+                books.equity_wanted = ""
+                self.touched = True
+            case e.ActionAsked():
+                self.volatile.asked = event
+                self.touched = True
+            case e.OperatorAsked():
+                self.touched = True
+                self._absorb_operator(event)
+            case e.RecordingEnded():
+                self.volatile.recording_ended_at = at
+                self.touched = True
+            case e.ShellAlarmed():
+                self.volatile.shell_alarms.append(event)
+                self.touched = True
+            case _:
+                assert_never(event)
+
+    def _absorb_fill(self, event: e.FillSeen) -> bool:
+        fill = event.fill
+        book = self.books.leg(fill.leg)
+        news = book.book_fill(fill, event.at)
+        if not news:
+            return False
+        if fill.kind is FillKind.UNKNOWN:
+            self.volatile.unknown_fill = fill.fill_id
+        elif fill.kind in FORCED:
+            self.books.external_at = event.at
+            self.volatile.forced.append(fill)
+        elif fill.key in book.unmatched or fill.client_order_id not in book.orders:
+            self.volatile.dirty(fill.leg)
+        if fill.leg is Leg.SPOT:
+            self.volatile.progress_at = event.at
+        return True
+
+    def _absorb_audit(self, event: e.LegAudited) -> bool:
+        books, at = self.books, event.at
+        book = books.leg(event.leg)
+        touched = False
+        before = len(book.orders)
+        for report in (*event.found, *event.open_orders):
+            touched |= book.book_report(report, at)
+            if report.client_order_id not in book.orders and report.client_order_id.startswith(
+                self.terms.prefix
+            ):
+                book.adopt_stray(report, at)
+        touched |= len(book.orders) != before
+        for fill in event.fills:
+            touched |= self._absorb_fill(e.FillSeen(at=at, fill=fill))
+        for client_order_id in event.missing:
+            touched |= book.vanished(client_order_id, at)
+        for payment in event.payments:
+            touched |= books.book_payment(payment)
+        if event.funding is not None:
+            self.market.see_funding(event.funding, at)
+            touched |= observe(books.tally, event.funding, self.terms.funding)
+        if touched:
+            self.volatile.dirty(event.leg)
+        self.volatile.audited(event)
+        return touched
+
+    def _absorb_operator(self, event: e.OperatorAsked) -> None:
+        """Take what changes no mode at once; the rest waits its turn in `modes.operate`."""
+        if event.request_id in self.books.requests:
+            return
+        self.books.requests[event.request_id] = None
+        if len(self.books.requests) > 256:
+            del self.books.requests[next(iter(self.books.requests))]
+        if event.verb is Verb.ACK:
+            self.books.acknowledge(event.subject)
+        else:
+            self.volatile.operator.append(event)
+
+    # -- decisions -------------------------------------------------------------------------------
+
+    def _quote_matters(self) -> bool:
+        """Return whether a quote can change a decision now: most cannot, and cost nothing."""
+        if self.books.mode is Mode.HALT and not self.books.run.waiting:
+            return self.now >= self._wake_at
+        return self.volatile.price_hot or self.now >= self._wake_at
+
+    def _decide(self) -> None:
+        if self.books.ended:
+            return
+        self._due = FAR
+        self.reason = ""
+        self.volatile.price_hot = False
+        recovery.decide(self)
+        watch.decide(self)
+        if modes.decide(self):
+            trading.decide(self)
+        self.volatile.audit_just_in = False
+        if self._due < self._wake_at and not self.books.ended:
+            self._wake_at = max(self._due, self.now + 1)
+            self._out.append(c.WakeAt(wake_at=self._wake_at))
+
+    # -- what the rooms ask ----------------------------------------------------------------------
+
+    @property
+    def inventory(self) -> Decimal:
+        return self.books.spot.held
+
+    @property
+    def position(self) -> Decimal:
+        return self.books.futures.held
+
+    @property
+    def delta(self) -> Decimal:
+        return exposure.delta(self.inventory, self.position, self.terms.hedge_ratio)
+
+    @property
+    def equal(self) -> bool:
+        """Return whether the books are equal; nothing in doubt, both legs read (B1)."""
+        return self.legs_known and not self.books.in_doubt and self.quantities_equal
+
+    @property
+    def quantities_equal(self) -> bool:
+        return exposure.equal(
+            self.inventory,
+            self.position,
+            ratio=self.terms.hedge_ratio,
+            lot=self.terms.futures.instrument.lot,
+            tolerance_bps=self.terms.limits.tolerance_bps,
+        )
+
+    @property
+    def legs_known(self) -> bool:
+        """Return whether both legs were read since this process started."""
+        notes = self.volatile.legs
+        return notes[Leg.SPOT].known and notes[Leg.FUTURES].known
+
+    @property
+    def spot_price(self) -> Decimal:
+        """Return the spot mid, or the price the target was set at before the first quote."""
+        return self.market.mid(Leg.SPOT) or self.books.target_price
+
+    def leg_books(self) -> tuple[LegBook, LegBook]:
+        return self.books.spot, self.books.futures
+
+    def describe_delta(self) -> str:
+        """Return the delta in base and bp, for sentences."""
+        gap = self.delta
+        base = self.inventory * self.terms.hedge_ratio
+        bps = f" ({plain((gap / base * 10_000).quantize(Decimal('0.1')))} bp)" if base else ""
+        return f"delta is {plain(gap)}{bps}"
+
+    def alarm(self, key: str, level: str, text: str) -> None:
+        """Raise an alarm row unless the same cause already stands."""
+        standing = self.books.alarms.get(key)
+        if standing is None or standing.settled:
+            self.issue(c.RaiseAlarm(key=key, level=level, text=text))
+
+    def settle(self, key: str) -> None:
+        """Mark an alarm's cause as gone."""
+        standing = self.books.alarms.get(key)
+        if standing is not None and not standing.settled:
+            self.issue(c.SettleAlarm(key=key))
+
+    def trip(self, reason: str, level: int, text: str) -> None:
+        if self.books.trips.get(reason) != level:
+            self.issue(c.SetTrip(reason=reason, level=level, text=text))
+
+    def untrip(self, reason: str) -> None:
+        if reason in self.books.trips:
+            self.issue(c.SetTrip(reason=reason, level=0))
+
+    def hold(self, reason: str, detail: str = "") -> None:
+        """Say why nothing is sent; the first reason of a decision stands."""
+        if not self.reason:
+            self.reason = f"{reason}: {detail}" if detail else reason

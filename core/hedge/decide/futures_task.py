@@ -1,0 +1,81 @@
+"""The futures leg: where it belongs, and the one order that brings it there."""
+
+from decimal import Decimal
+
+import msgspec
+
+from hedge.decide import exposure
+from hedge.decide.mode import Mode
+from hedge.decide.terms import HedgeTerms
+from hedge.model import Side
+from hedge.model.numbers import ZERO, floor_to
+
+WIDEN = (
+    Decimal(1),
+    Decimal("1.26"),
+    Decimal("1.59"),
+)
+"""What a miss multiplies the collar by: a cube root of two each, doubled after three misses."""
+
+
+class Hedge(msgspec.Struct, frozen=True, kw_only=True):
+    """One order to send; ``quantity`` unsigned, base coins."""
+
+    side: Side
+    quantity: Decimal
+    reduce_only: bool
+
+
+def target(mode: Mode, inventory: Decimal, position: Decimal, terms: HedgeTerms) -> Decimal:
+    """Return where the position belongs; in LIQUIDATION it may only rise towards zero."""
+    lot = terms.futures.instrument.lot
+    wanted = exposure.target_position(inventory, terms.hedge_ratio, lot)
+    if mode is Mode.LIQUIDATION:
+        return max(wanted, min(position, ZERO))
+    return wanted
+
+
+def need(mode: Mode, inventory: Decimal, position: Decimal, terms: HedgeTerms) -> Decimal:
+    """Return the signed change that is missing, whole lots only."""
+    lot = terms.futures.instrument.lot
+    change = target(mode, inventory, position, terms) - position
+    return floor_to(change, lot) if change >= 0 else -floor_to(-change, lot)
+
+
+def plan(change: Decimal, position: Decimal, terms: HedgeTerms, price: Decimal) -> Hedge | None:
+    """Return the next order for ``change``, or None when no venue would take it.
+
+    What shrinks the position is reduce-only, stops at zero, and is exempt from the minimum.
+    """
+    instrument = terms.futures.instrument
+    if not change:
+        return None
+    side = Side.BUY if change > 0 else Side.SELL
+    shrinking = position * change < 0
+    quantity = min(abs(change), abs(position)) if shrinking else abs(change)
+    clip = exposure.clip_notional(terms, price * (1 + terms.limits.collar_max)) / (
+        price * (1 + terms.limits.collar_max)
+    )
+    quantity = floor_to(min(quantity, clip), instrument.lot)
+    if instrument.quantity_max:
+        quantity = min(quantity, floor_to(instrument.quantity_max, instrument.lot))
+    if not quantity:
+        return None
+    exempt = shrinking and instrument.reduce_only_below_min
+    if not exempt and quantity < instrument.smallest_order(price):
+        return None
+    return Hedge(side=side, quantity=quantity, reduce_only=shrinking)
+
+
+def collar(misses: int, terms: HedgeTerms) -> Decimal:
+    """Return how far from the reference the next order may reach, as a fraction."""
+    doubled, third = divmod(misses, len(WIDEN))
+    wide = terms.limits.collar * WIDEN[third] * Decimal(2 ** min(doubled, 8))
+    return min(wide, terms.limits.collar_max)
+
+
+def limit_price(side: Side, reference: Decimal, reach: Decimal, terms: HedgeTerms) -> Decimal:
+    instrument = terms.futures.instrument
+    if side is Side.BUY:
+        return instrument.round_price_down(reference * (1 + reach))
+    return instrument.round_price_up(reference * (1 - reach))

@@ -1,0 +1,525 @@
+"""What was asked and what it leads to: actions, operator's commands, and the ways between modes."""
+
+from typing import TYPE_CHECKING
+
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide import exposure, funding_policy, spot_task
+from hedge.decide.events import Verb
+from hedge.decide.mode import Mode, Trigger, Trip, step
+from hedge.decide.risk import Reason
+from hedge.decide.terms import Action, InventoryRule, seconds
+from hedge.model import Leg
+from hedge.model.numbers import ZERO, plain
+
+if TYPE_CHECKING:
+    from hedge.decide.engine import Engine
+
+RECOVER_TIMEOUT_S = 60
+EQUITY_PATIENCE_S = 30
+"""How long an end waits for its closing equity before it ends without."""
+RECORDING_PATIENCE_S = 30
+
+OPERATOR_TRIGGERS = {
+    Verb.PAUSE: Trigger.PAUSE,
+    Verb.RESUME: Trigger.RESUME,
+    Verb.CLEAR: Trigger.CLEAR,
+    Verb.RESOLVE: Trigger.RESOLVE,
+    Verb.ADOPT: Trigger.ADOPT,
+    Verb.STOP: Trigger.STOP,
+}
+
+
+def decide(engine: "Engine") -> bool:
+    """Advance the run; return whether orders may be thought of at all."""
+    _operate(engine)
+    if not engine.volatile.recovered:
+        _unrecovered(engine)
+        engine.hold(Reason.RECOVERING)
+        return False
+    if _equity_open(engine):
+        engine.hold(Reason.EQUITY_READ)
+        return engine.books.mode is not Mode.HALT
+    asked = engine.volatile.asked
+    if asked is not None:
+        if not _resumes(engine, asked) and not _cleared(engine):
+            engine.hold(Reason.RECOVERING, "cancelling what rests")
+            return False
+        _begin(engine, asked)
+        engine.volatile.asked = None
+    if engine.books.ended:
+        return False
+    if engine.volatile.recording_ended_at:
+        return _recording_ended(engine)
+    if engine.books.stopping_at:
+        return _stopping(engine)
+    match engine.books.mode:
+        case Mode.INVENTORY:
+            _built(engine)
+        case Mode.LIQUIDATION:
+            _unwound(engine)
+        case Mode.HALT:
+            _halted(engine)
+    return not engine.books.ended and engine.books.mode is not Mode.HALT
+
+
+# -- start ---------------------------------------------------------------------------------------
+
+
+def _unrecovered(engine: "Engine") -> None:
+    """Give up a start that has nothing to lose; with anything open, keep asking and alarm."""
+    notes = engine.volatile.legs.values()
+    if all(note.known for note in notes):
+        return
+    books = engine.books
+    why = next((note.refused_why for note in notes if note.refused_why), "")
+    open_orders = books.spot.open or books.futures.open
+    if books.mode is Mode.HALT and not books.futures.held and not open_orders:
+        if why:
+            engine.issue(c.EndRun(exit_code=4, reason="VENUE_REFUSED", text=why))
+            return
+        waited = engine.now - engine.volatile.started_at
+        if waited >= seconds(RECOVER_TIMEOUT_S):
+            text = f"a leg could not be read for {RECOVER_TIMEOUT_S} s; nothing was sent"
+            engine.issue(c.EndRun(exit_code=4, reason="UNREADABLE", text=text))
+            return
+        engine.due(engine.volatile.started_at + seconds(RECOVER_TIMEOUT_S))
+    elif any(note.failures >= 5 for note in notes):
+        engine.alarm("UNREADABLE", "page", "a leg cannot be read while the hedge is open")
+
+
+def _resumes(engine: "Engine", asked: e.ActionAsked) -> bool:
+    run = engine.books.run
+    return run.open and run.request_id == asked.request_id
+
+
+def _cleared(engine: "Engine") -> bool:
+    """Cancel what rests before another action begins; return whether nothing is left."""
+    for book in engine.leg_books():
+        for record in list(book.open.values()):
+            if not record.cancel_asked_at:
+                engine.issue(
+                    c.CancelOrder(
+                        leg=book.leg, client_order_id=record.client_order_id, why="superseded"
+                    )
+                )
+    return _quiet(engine)
+
+
+def _begin(engine: "Engine", asked: e.ActionAsked) -> None:
+    """Run an action exactly once: resume an open run, else open one (behaviour, Start)."""
+    books = engine.books
+    adoption = f"adopt:{asked.request_id}"
+    if asked.adopt is not None and adoption not in books.requests:
+        engine.issue(
+            c.BookExternal(
+                leg=Leg.SPOT, quantity=asked.adopt, reason="ADOPTED", request_id=adoption
+            )
+        )
+    same = books.run.request_id == asked.request_id
+    if _resumes(engine, asked):
+        engine.issue(c.Notice(key="RESUMED", text=f"run {books.run.run_id} goes on"))
+        engine.volatile.enter_now = asked.enter_now
+        return
+    if same and not asked.again and asked.action in (Action.SCALE, Action.LIQUIDATION):
+        text = f"{asked.action.value} has been done; --again does it once more"
+        if books.futures.held:
+            engine.issue(c.Notice(key="ALREADY_DONE", text=text))
+        else:
+            engine.issue(c.EndRun(exit_code=0, reason="ALREADY_DONE", text=text))
+        return
+    if not _position_allows(engine, asked):
+        return
+    _baseline(engine)
+    run_id = books.run.run_id + 1
+
+    def open_run(*, waiting: bool) -> None:
+        engine.issue(
+            c.OpenRun(
+                run_id=run_id, action=asked.action, request_id=asked.request_id, waiting=waiting
+            )
+        )
+
+    match asked.action:
+        case Action.DEFAULT if books.futures.held:
+            open_run(waiting=False)
+            _to(engine, Trigger.FOUND, "a position is here: watch it")
+            engine.issue(c.CloseRun(run_id=run_id, reason="HALT"))
+        case Action.DEFAULT | Action.SINGLE | Action.SCALE:
+            open_run(waiting=True)
+            if books.mode is not Mode.HALT:
+                _to(engine, Trigger.FOUND, "superseded")
+                open_run(waiting=True)
+            engine.volatile.enter_now = asked.enter_now
+        case Action.LIQUIDATION:
+            open_run(waiting=False)
+            liquidate(engine, Trigger.LIQUIDATE, "action liquidation")
+
+
+def _position_allows(engine: "Engine", asked: e.ActionAsked) -> bool:
+    """Return whether the action may run on what is here; otherwise say why and end."""
+    books = engine.books
+    held = books.futures.held
+    if not held:
+        return True
+    if asked.action is Action.SINGLE:
+        text = f"a position of {plain(held)} is here that no open run explains; nothing was sent"
+        engine.issue(c.EndRun(exit_code=6, reason="POSITION_FOUND", text=text))
+        return False
+    managed = engine.terms.inventory is InventoryRule.MANAGED
+    if (
+        books.unexplained
+        and managed
+        and asked.action
+        in (
+            Action.SCALE,
+            Action.LIQUIDATION,
+        )
+    ):
+        text = (
+            f"a position of {plain(held)} was not made here: "
+            f"hedge adopt {engine.terms.name} QUANTITY first"
+        )
+        engine.issue(c.EndRun(exit_code=5, reason="NOT_ADOPTED", text=text))
+        return False
+    return True
+
+
+def _baseline(engine: "Engine") -> None:
+    """Have both accounts measured before the first order, so that the report has its beginning."""
+    books = engine.books
+    if not books.equity_labels and not books.spot.open and not books.futures.open:
+        _read_equity(engine, "start")
+
+
+def _read_equity(engine: "Engine", label: str) -> None:
+    engine.volatile.equity_since = engine.now
+    engine.issue(c.ReadEquity(label=label))
+
+
+def _equity_open(engine: "Engine") -> bool:
+    """Return whether a measurement of equity is under way; orders wait for it, hedges do not."""
+    if not engine.books.equity_wanted:
+        return False
+    waited = engine.now - engine.volatile.equity_since
+    if waited >= seconds(EQUITY_PATIENCE_S):
+        return False
+    engine.due(engine.volatile.equity_since + seconds(EQUITY_PATIENCE_S))
+    return True
+
+
+def _to(engine: "Engine", trigger: Trigger, why: str) -> None:
+    mode = step(engine.books.mode, trigger)
+    engine.issue(c.ChangeMode(mode=mode, trigger=trigger, why=why))
+    engine.volatile.settle_from = 0
+    engine.volatile.progress_at = engine.now
+
+
+def liquidate(engine: "Engine", trigger: Trigger, why: str) -> None:
+    """Unwind both legs from here on."""
+    _to(engine, trigger, why)
+    engine.issue(c.SetTarget(quantity=ZERO, price=engine.spot_price, why=why))
+
+
+# -- the operator --------------------------------------------------------------------------------
+
+
+def _operate(engine: "Engine") -> None:
+    waiting = engine.volatile.operator
+    while waiting:
+        asked = waiting[0]
+        if asked.verb in (Verb.SCALE, Verb.LIQUIDATE, Verb.ADOPT) and not engine.volatile.recovered:
+            return
+        waiting.pop(0)
+        _perform(engine, asked)
+
+
+def _perform(engine: "Engine", asked: e.OperatorAsked) -> None:
+    books = engine.books
+    trigger = OPERATOR_TRIGGERS.get(asked.verb)
+    if trigger is not None:
+        step(books.mode, trigger)  # every verb is lawful in every mode, or the table is wrong
+    match asked.verb:
+        case Verb.PAUSE | Verb.RESUME:
+            engine.issue(c.SetPaused(paused=asked.verb is Verb.PAUSE))
+        case Verb.STOP:
+            if not books.stopping_at:
+                engine.issue(c.SetStopping(stopping=True, at=engine.now))
+        case Verb.CLEAR:
+            reasons = list(books.trips) if asked.subject in ("", "*") else [asked.subject]
+            for reason in reasons:
+                engine.untrip(reason)
+        case Verb.RESOLVE:
+            _resolve(engine, asked)
+        case Verb.ADOPT:
+            if asked.quantity is not None:
+                engine.issue(
+                    c.BookExternal(leg=Leg.SPOT, quantity=asked.quantity, reason="ADOPTED")
+                )
+        case Verb.SCALE:
+            _scale(engine, asked)
+        case Verb.LIQUIDATE:
+            if books.unexplained and engine.terms.inventory is InventoryRule.MANAGED:
+                engine.issue(c.Notice(key="NOT_ADOPTED", text="adopt the position first"))
+                return
+            _open_for(engine, Action.LIQUIDATION, asked.request_id)
+            liquidate(engine, Trigger.LIQUIDATE, f"asked by {asked.by or 'the operator'}")
+        case Verb.FREEZE:
+            engine.trip("OPERATOR", Trip.FREEZE_SPOT, "frozen by the operator")
+        case Verb.LOCK:
+            engine.trip("OPERATOR", Trip.LOCKED, "locked by the operator")
+        case Verb.ACK:
+            pass
+
+
+def _open_for(engine: "Engine", action: Action, request_id: str) -> None:
+    """Another action supersedes the open run; the process's own line stays what resumes it."""
+    run = engine.books.run
+    if run.open:
+        engine.issue(c.CloseRun(run_id=run.run_id, reason=f"superseded by {action.value}"))
+    engine.issue(
+        c.OpenRun(run_id=run.run_id + 1, action=action, request_id=run.request_id or request_id)
+    )
+
+
+def _scale(engine: "Engine", asked: e.OperatorAsked) -> None:
+    if engine.books.unexplained and engine.terms.inventory is InventoryRule.MANAGED:
+        engine.issue(c.Notice(key="NOT_ADOPTED", text="adopt the position first"))
+        return
+    mid = engine.market.mid(Leg.SPOT)
+    if mid is None:
+        engine.volatile.operator.insert(0, asked)
+        return
+    target = asked.quantity
+    usd = asked.usd if asked.usd is not None else engine.terms.usd
+    if target is None and usd is not None:
+        target = exposure.target_inventory(usd, mid, engine.terms)
+    if target is None:
+        target = engine.terms.quantity
+    assert target is not None
+    _open_for(engine, Action.SCALE, asked.request_id)
+    _to(engine, Trigger.SCALE, f"scale to {plain(target)}")
+    engine.issue(c.SetTarget(quantity=target, price=mid, why="scale"))
+
+
+def _resolve(engine: "Engine", asked: e.OperatorAsked) -> None:
+    """A person says that an order in doubt never came to be; the books believe the person."""
+    for book in engine.leg_books():
+        record = book.open.get(asked.subject)
+        if record is not None and record.doubt_at:
+            evidence = f"resolved by {asked.by or 'the operator'}"
+            engine.issue(
+                c.DeclareDead(leg=book.leg, client_order_id=asked.subject, evidence=evidence)
+            )
+            engine.untrip("IN_DOUBT")
+
+
+# -- ways out ------------------------------------------------------------------------------------
+
+
+def _quiet(engine: "Engine") -> bool:
+    """Return whether no order of ours is open or in doubt on either leg."""
+    return not engine.books.spot.open and not engine.books.futures.open
+
+
+def _built(engine: "Engine") -> None:
+    """INVENTORY ends when both tasks are done and two reads ``settle_s`` apart agree."""
+    books, notes = engine.books, engine.volatile
+    price = engine.spot_price
+    target = books.target
+    if (
+        target is None
+        or not price
+        or not _quiet(engine)
+        or not spot_task.done(target, books.spot.held, engine.terms, price)
+        or not engine.equal
+    ):
+        notes.settle_from = 0
+        _slow_build(engine)
+        return
+    if not notes.settle_from:
+        notes.settle_from = max(engine.now, books.spot.changed_at, books.futures.changed_at)
+    first = notes.settle_from
+    due = first + seconds(engine.terms.execution.settle_s)
+    reads = [note.last for note in notes.legs.values()]
+    agreed = all(note.agreed for note in notes.legs.values())
+    if agreed and all(read is not None and read.asked_at >= due for read in reads):
+        _to(engine, Trigger.BUILT, engine.describe_delta())
+        engine.issue(c.SetTarget(quantity=None, why="built"))
+        if books.run.open and books.run.action is not Action.SINGLE:
+            engine.issue(c.CloseRun(run_id=books.run.run_id, reason="HALT"))
+        engine.settle("BUILD_SLOW")
+        _read_equity(engine, "built")
+        return
+    engine.hold(Reason.SETTLING, f"until {engine.terms.execution.settle_s} s of agreement")
+    if engine.now >= due:
+        for leg, note in notes.legs.items():
+            if note.last_asked_at < due:
+                notes.dirty(leg)
+                engine.due(engine.now + 1)
+    else:
+        engine.due(due)
+
+
+def _slow_build(engine: "Engine") -> None:
+    limit = engine.books.moded_at + seconds(engine.terms.execution.build_timeout_s)
+    if engine.now >= limit:
+        engine.alarm("BUILD_SLOW", "warning", "the build has been under way for too long")
+    else:
+        engine.due(limit)
+
+
+def _unwound(engine: "Engine") -> None:
+    """LIQUIDATION ends when both legs are flat or dust and no order is left (H3)."""
+    books = engine.books
+    price = engine.spot_price
+    if not price or not _quiet(engine):
+        return
+    dust = max(books.spot.held, ZERO) < spot_task.smallest(engine.terms, price)
+    if not dust or abs(books.futures.held) >= engine.terms.futures.instrument.lot:
+        return
+    notes = engine.volatile.legs
+    changed = max(books.spot.changed_at, books.futures.changed_at)
+    reads = [note.last for note in notes.values()]
+    if not all(read is not None and read.asked_at > changed for read in reads):
+        for leg, note in notes.items():
+            if note.last_asked_at <= changed:
+                engine.volatile.dirty(leg)
+        return
+    if not all(note.agreed for note in notes.values()):
+        return
+    left = f"left: {plain(books.spot.held)} spot, {plain(books.futures.held)} futures"
+    _to(engine, Trigger.UNWOUND, left)
+    engine.issue(c.SetTarget(quantity=None, why="unwound"))
+    engine.volatile.ending = (0, "UNWOUND", left)
+    _read_equity(engine, "end")
+
+
+def _halted(engine: "Engine") -> None:
+    books = engine.books
+    ending = engine.volatile.ending
+    if ending is not None:
+        if books.run.open:
+            engine.issue(c.CloseRun(run_id=books.run.run_id, reason=ending[1]))
+        engine.issue(c.EndRun(exit_code=ending[0], reason=ending[1], text=ending[2]))
+        return
+    if books.run.waiting:
+        _enter(engine)
+        return
+    if not books.run.open and books.run.closed_why == "UNWOUND" and not books.futures.held:
+        engine.issue(c.EndRun(exit_code=0, reason="UNWOUND", text="flat already"))
+        return
+    _exit(engine)
+
+
+def _enter(engine: "Engine") -> None:
+    """Begin a build when fresh funding is worth it (H2, H8), or it was ordered to begin now."""
+    terms, books = engine.terms, engine.books
+    mid = engine.market.mid(Leg.SPOT)
+    rate = engine.market.funding
+    fresh = funding_policy.fresh(engine.market.funding_heard_at, engine.now, terms.funding)
+    worth = rate is not None and fresh and rate.per_8h > terms.funding.enter_above
+    ordered = engine.volatile.enter_now or books.run.action is Action.SCALE
+    if not worth and not ordered:
+        have = plain(rate.per_8h) if rate is not None and fresh else "unknown"
+        engine.hold(Reason.ENTRY_WAIT, f"funding={have} min={plain(terms.funding.enter_above)}")
+        if "ENTRY_WAIT" not in engine.volatile.noticed:
+            engine.volatile.noticed.add("ENTRY_WAIT")
+            engine.issue(c.Notice(key="ENTRY_WAIT", text=engine.reason))
+        return
+    if mid is None:
+        engine.hold(Reason.NO_PRICE, "leg=spot")
+        return
+    target = terms.quantity
+    if target is None:
+        assert terms.usd is not None
+        target = exposure.target_inventory(terms.usd, mid, terms)
+    if target < exposure.slice_min(terms, mid):
+        text = f"target {plain(target)} is below the minimums of the venues"
+        engine.issue(c.EndRun(exit_code=5, reason="BELOW_MINIMUM", text=text))
+        return
+    engine.volatile.enter_now = False
+    trigger = Trigger.SCALE if books.run.action is Action.SCALE else Trigger.BUILD
+    _to(engine, trigger, f"target {plain(target)}")
+    engine.issue(c.SetTarget(quantity=target, price=mid, why=books.run.action.value))
+
+
+def _exit(engine: "Engine") -> None:
+    """Leave when funding has gone, confirmed and fresh, and both sides are equal (H7)."""
+    books, terms = engine.books, engine.terms.funding
+    held_s = terms.min_hold_s
+    if not books.futures.held and not books.spot.held:
+        return
+    if not funding_policy.exit_confirmed(books.tally, terms):
+        return
+    if not engine.equal or not _quiet(engine):
+        return
+    if not funding_policy.fresh(engine.market.funding_heard_at, engine.now, terms):
+        return
+    if held_s and engine.now - books.run.opened_at < seconds(held_s):
+        return
+    if funding_policy.pays_soon(engine.market.funding, engine.now, terms):
+        rate = engine.market.funding
+        assert rate is not None
+        engine.due(rate.next_at + 1)
+        engine.hold("SETTLEMENT_GUARD")
+        return
+    if not books.run.open:
+        engine.issue(
+            c.OpenRun(
+                run_id=books.run.run_id + 1,
+                action=Action.LIQUIDATION,
+                request_id=books.run.request_id,
+            )
+        )
+    rate_8h = plain(books.tally.last_rate_8h)
+    liquidate(
+        engine, Trigger.FUNDING_EXIT, f"funding {rate_8h} per 8 h, {books.tally.below} in a row"
+    )
+
+
+def _stopping(engine: "Engine") -> bool:
+    """`stop`: no new spot risk, hedging goes on; end when the books are confirmed."""
+    books = engine.books
+    ending = engine.volatile.ending
+    if ending is not None:
+        engine.issue(c.EndRun(exit_code=ending[0], reason=ending[1], text=ending[2]))
+        return False
+    since = books.stopping_at
+    limit = since + seconds(engine.terms.execution.stop_timeout_s)
+    reads = [note.last for note in engine.volatile.legs.values()]
+    read = all(audit is not None and audit.asked_at > since for audit in reads)
+    if not read:
+        for leg, note in engine.volatile.legs.items():
+            if note.last_asked_at <= since:
+                engine.volatile.dirty(leg)
+                engine.due(engine.now + 1)
+    agreed = all(note.agreed for note in engine.volatile.legs.values())
+    if read and agreed and _quiet(engine) and engine.equal:
+        engine.volatile.ending = (0, "STOPPED", engine.describe_delta())
+        _read_equity(engine, "stop")
+        return False
+    settled = read and _quiet(engine) and books.mode is Mode.HALT
+    if settled or engine.now >= limit:
+        text = f"stopped, and {engine.describe_delta()}"
+        engine.alarm("STOPPED_UNHEDGED", "page", text)
+        engine.issue(c.EndRun(exit_code=7, reason="NOT_HEDGED", text=text))
+        return False
+    engine.due(limit)
+    return books.mode is not Mode.HALT
+
+
+def _recording_ended(engine: "Engine") -> bool:
+    """The recorded market has no more data: never a success (exit 5)."""
+    since = engine.volatile.recording_ended_at
+    if engine.volatile.ending is not None:
+        code, reason, text = engine.volatile.ending
+        engine.issue(c.EndRun(exit_code=code, reason=reason, text=text))
+        return False
+    if _quiet(engine) or engine.now - since >= seconds(RECORDING_PATIENCE_S):
+        text = f"the recording is over; {engine.describe_delta()}"
+        engine.volatile.ending = (5, "DATA_ENDED", text)
+        _read_equity(engine, "data_ended")
+        return False
+    engine.due(since + seconds(RECORDING_PATIENCE_S))
+    return engine.books.mode is not Mode.HALT

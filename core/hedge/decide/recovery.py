@@ -1,0 +1,221 @@
+"""Finding out how things stand: ids, reads, burials and witnesses; the same at start and always.
+
+There is no separate recovery: a start, a reconnect and the periodic audit all come through here.
+"""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide.leg_book import LegBook
+from hedge.decide.mode import Mode, Trip
+from hedge.decide.orders import OrderStatus
+from hedge.decide.terms import InventoryRule, millis, seconds
+from hedge.decide.volatile import LegNotes, Witness
+from hedge.model import Leg, Side
+from hedge.model.numbers import HOUR, MINUTE, SECOND, ZERO, plain
+
+if TYPE_CHECKING:
+    from hedge.decide.engine import Engine
+
+LEASE_MIN = 16
+LEASE_SECONDS = 2
+AUDIT_LOST_AFTER = 60 * SECOND
+AUDIT_APART = SECOND
+ASK_IDS_MAX = 64
+FILLS_OVERLAP = MINUTE
+PAYMENTS_OVERLAP = 2 * HOUR
+
+
+def decide(engine: "Engine") -> None:
+    for book in engine.leg_books():
+        notes = engine.volatile.legs[book.leg]
+        _lease(engine, book)
+        _bury(engine, book, notes)
+        _witness(engine, book, notes)
+        _audit(engine, book, notes)
+    if not engine.volatile.recovered:
+        engine.volatile.recovered = _settled(engine)
+
+
+def _settled(engine: "Engine") -> bool:
+    """Return whether both legs are read, agree with the books, and nothing is in doubt."""
+    notes = engine.volatile.legs
+    return (
+        engine.legs_known
+        and not engine.books.in_doubt
+        and notes[Leg.SPOT].agreed
+        and notes[Leg.FUTURES].agreed
+    )
+
+
+def lease_size(engine: "Engine") -> int:
+    rate = engine.terms.limits.hedge_orders_per_second
+    return max(LEASE_MIN, LEASE_SECONDS * rate)
+
+
+def _lease(engine: "Engine", book: LegBook) -> None:
+    """Renew the block of ids in the background, when half of it is used (R3)."""
+    size = lease_size(engine)
+    if book.epoch == 0 or book.lease_wished_to > book.leased_to or book.lease_left > size // 2:
+        return
+    first = book.leased_to + 1
+    engine.issue(
+        c.LeaseIds(leg=book.leg, epoch=book.epoch, first=first, last=book.leased_to + size)
+    )
+
+
+def _bury(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
+    """Call an order in doubt dead: behind the fence, unknown by id, and the holdings agree (R7)."""
+    if not book.open:
+        return
+    for record in list(book.open.values()):
+        if record.status is not OrderStatus.DOUBTFUL or notes.last is None:
+            continue
+        server_at = notes.missing.get(record.client_order_id)
+        if server_at is None or notes.last.asked_at < record.doubt_at:
+            continue
+        behind = server_at - record.signed_at - millis(book.terms.fence_ms)
+        if behind > 0 and _difference(engine, book, notes.last) == 0:
+            if book.leg is Leg.FUTURES and record.side is Side.SELL:
+                engine.volatile.dead_hedges.append((engine.now, record.quantity))
+            engine.issue(
+                c.DeclareDead(
+                    leg=book.leg,
+                    client_order_id=record.client_order_id,
+                    evidence=f"unknown by id {behind // 1_000_000} ms behind the fence; "
+                    f"fills and holdings read",
+                )
+            )
+
+
+def _difference(engine: "Engine", book: LegBook, audit: e.LegAudited) -> Decimal:
+    """Return what the venue holds beyond the books; on a managed spot leg only a shortfall."""
+    if book.leg is Leg.FUTURES:
+        assert audit.position is not None
+        return audit.position.quantity - book.held
+    base = book.terms.instrument.base
+    total = sum((b.total for b in audit.balances if b.asset == base), ZERO)
+    difference = total - book.held
+    if engine.terms.inventory is InventoryRule.MANAGED:
+        return min(difference, ZERO)
+    return difference
+
+
+def _witness(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
+    """Believe a difference only when two reads, further apart than the read lag, agree on it."""
+    audit = notes.last
+    if audit is None or not notes.just_in:
+        return
+    notes.just_in = False
+    difference = _difference(engine, book, audit)
+    notes.agreed = difference == 0
+    if not difference:
+        notes.witness = None
+        return
+    unsure = any(record.status is not OrderStatus.WORKING for record in book.open.values())
+    if unsure or (book.open and book.leg is Leg.FUTURES):
+        return
+    lag = millis(book.terms.read_lag_ms)
+    settled_at = max(book.changed_at, book.placed_at) + lag
+    if audit.asked_at <= settled_at:
+        notes.not_before = settled_at + 1
+        notes.dirty_at = engine.now
+        return
+    first = notes.witness
+    if first is None or first.difference != difference or first.changed_at != book.changed_at:
+        notes.witness = Witness(
+            difference=difference, asked_at=audit.asked_at, changed_at=book.changed_at
+        )
+        notes.not_before = audit.asked_at + lag
+        notes.dirty_at = engine.now
+    elif audit.asked_at >= first.asked_at + lag:
+        notes.witness = None
+        notes.agreed = True
+        _book_difference(engine, book, difference)
+    else:
+        notes.dirty_at = engine.now
+
+
+def _book_difference(engine: "Engine", book: LegBook, difference: Decimal) -> None:
+    leg = book.leg
+    follows = leg is Leg.SPOT and engine.terms.inventory is InventoryRule.ACCOUNT
+    fresh = engine.books.run.run_id == 0 and not engine.volatile.recovered
+    if follows:
+        reason = "ACCOUNT"
+    elif leg is Leg.FUTURES and fresh and not book.held:
+        reason = "FOUND_AT_START"
+    else:
+        reason = "EXTERNAL"
+    engine.issue(c.BookExternal(leg=leg, quantity=difference, reason=reason))
+    text = f"{leg.value} changed by {plain(difference)} without an order of this hedge"
+    if reason == "ACCOUNT":
+        engine.issue(c.Notice(key="ACCOUNT_CHANGED", text=text))
+    elif reason == "FOUND_AT_START":
+        engine.alarm(
+            "POSITION_FOUND", "warning", f"a position of {plain(difference)} was here before"
+        )
+    else:
+        engine.alarm(f"EXTERNAL_{leg.value.upper()}", "alarm", text)
+        engine.trip("EXTERNAL", Trip.FREEZE_SPOT, text)
+
+
+def _audit(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
+    """Ask for a whole read of the leg when a rule needs one."""
+    now = engine.now
+    if notes.asked_at:
+        if now - notes.asked_at < AUDIT_LOST_AFTER:
+            return
+        notes.asked_at = 0
+    if any(record.status is OrderStatus.INTENDED for record in book.open.values()):
+        return
+    at = _audit_due(engine, book, notes)
+    if at > now:
+        engine.due(at)
+        return
+    notes.audit_id += 1
+    notes.asked_at = notes.last_asked_at = now
+    engine.issue(
+        c.AuditLeg(
+            leg=book.leg,
+            audit_id=notes.audit_id,
+            ask_ids=tuple(book.open)[:ASK_IDS_MAX],
+            fills_since=_fills_since(engine, book, notes),
+            payments_since=_since(engine, notes) - PAYMENTS_OVERLAP,
+        )
+    )
+
+
+def _audit_due(engine: "Engine", book: LegBook, notes: LegNotes) -> int:
+    limits = engine.terms.limits
+    if notes.failures:
+        return notes.failed_at + millis(limits.retry_ms)
+    if not notes.known:
+        return 0
+    if book.doubtful:
+        return notes.last_asked_at + millis(limits.retry_ms)
+    if notes.dirty_at or book.owed:
+        return max(notes.last_asked_at + AUDIT_APART, notes.not_before)
+    halted = engine.books.mode is Mode.HALT and engine.volatile.recovered
+    every = limits.audit_halt_ms if halted else limits.audit_active_ms
+    return notes.last_asked_at + millis(every)
+
+
+def _since(engine: "Engine", notes: LegNotes) -> int:
+    if notes.last is not None:
+        return notes.last.server_at
+    return engine.volatile.replayed_to or engine.volatile.started_at
+
+
+def _fills_since(engine: "Engine", book: LegBook, notes: LegNotes) -> int:
+    """Return a time that no fill still missing from the books can lie before."""
+    since = _since(engine, notes) - FILLS_OVERLAP
+    for record in (*book.open.values(), *book.owed.values()):
+        since = min(since, record.placed_at - FILLS_OVERLAP)
+    return since
+
+
+def overdue(engine: "Engine", for_s: int) -> bool:
+    """Return whether the start has been waiting for its reads longer than ``for_s``."""
+    return engine.now - engine.volatile.started_at > seconds(for_s)

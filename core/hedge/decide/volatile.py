@@ -1,0 +1,130 @@
+"""What the engine remembers only while its process lives: reads in flight, witnesses, retries.
+
+Nothing here is journalled, and nothing here may decide what the books say: after a restart all of
+it is found out again by asking the venues.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+from hedge.decide import events as e
+from hedge.decide.books import Books
+from hedge.decide.leg_book import OrderRecord
+from hedge.decide.terms import HedgeTerms, InventoryRule
+from hedge.model import Balance, Fill, Leg
+from hedge.model.numbers import SECOND
+
+
+class Witness(msgspec.Struct, frozen=True, kw_only=True):
+    """One read that disagreed with the books; a second one must agree with it (R9)."""
+
+    difference: Decimal
+    asked_at: int
+    changed_at: int
+
+
+class LegNotes(msgspec.Struct, kw_only=True):
+    """What is known of one leg's reads and retries."""
+
+    known: bool = False
+    audit_id: int = 0
+    asked_at: int = 0
+    """When the audit in flight was asked; 0 when none is."""
+    last_asked_at: int = 0
+    last: e.LegAudited | None = None
+    heard_at: int = 0
+    failures: int = 0
+    refused_why: str = ""
+    failed_at: int = 0
+    dirty_at: int = 0
+    not_before: int = 0
+    missing: dict[str, int] = {}
+    """Order id -> the server's time of the last audit that did not know it."""
+    just_in: bool = False
+    agreed: bool = False
+    """Whether the last audit's holdings were those of the books."""
+    witness: Witness | None = None
+    misses: int = 0
+    refusals: int = 0
+    retry_at: int = 0
+
+
+class Volatile:
+    """One process's notes."""
+
+    def __init__(self, started_at: int = 0, replayed_to: int = 0) -> None:
+        self.now = started_at
+        self.started_at = started_at
+        self.replayed_to = replayed_to
+        self.legs = {Leg.SPOT: LegNotes(), Leg.FUTURES: LegNotes()}
+        self.recovered = False
+        self.asked: e.ActionAsked | None = None
+        self.operator: list[e.OperatorAsked] = []
+        self.shell_alarms: list[e.ShellAlarmed] = []
+        self.forced: list[Fill] = []
+        self.unknown_fill = ""
+        self.recording_ended_at = 0
+        self.progress_at = started_at
+        self.price_hot = False
+        self.settle_from = 0
+        self.unhedged_since = 0
+        self.unhedged_max = Decimal(0)
+        self.exposure_at_max = Decimal(0)
+        self.down_since: dict[Leg, int] = {}
+        self.fresh_since = 0
+        self.spot_placed: list[int] = []
+        self.audit_just_in = False
+        self.equity_since = 0
+        self.enter_now = False
+        self.last_hedge: OrderRecord | None = None
+        self.lease_waits = 0
+        self.clock_offset = {Leg.SPOT: 0, Leg.FUTURES: 0}
+        """What to add to our time to get the venue's, ns."""
+        self.ending: tuple[int, str, str] | None = None
+        """Exit code, reason and text of an end that waits for its closing equity."""
+        self.noticed: set[str] = set()
+        self.pnl: list[tuple[int, Decimal]] = []
+        self.dead_hedges: list[tuple[int, Decimal]] = []
+
+    def dirty(self, leg: Leg) -> None:
+        """Ask for a read of ``leg`` soon: something was seen that the books do not explain."""
+        self.legs[leg].dirty_at = self.now
+
+    def refused(self, leg: Leg, code: str, at: int) -> None:
+        notes = self.legs[leg]
+        notes.refusals += 1
+        notes.refused_why = code
+        notes.dirty_at = at
+        backoff_s = min(60, 2 ** min(notes.refusals, 6))
+        notes.retry_at = at + (SECOND if notes.refusals == 1 else backoff_s * SECOND)
+
+    def audited(self, event: e.LegAudited) -> None:
+        notes = self.legs[event.leg]
+        notes.known = notes.just_in = True
+        notes.last = event
+        notes.heard_at = event.at
+        notes.asked_at = 0
+        notes.failures = 0
+        if notes.dirty_at <= event.asked_at:
+            notes.dirty_at = 0
+        notes.missing = dict.fromkeys(event.missing, event.server_at)
+        self.audit_just_in = True
+
+    def unread(self, leg: Leg, event: e.LegUnread, at: int) -> None:
+        notes = self.legs[leg]
+        notes.asked_at = 0
+        notes.failures += 1
+        notes.failed_at = at
+        if event.refused:
+            notes.refused_why = event.why
+
+    def hint_balance(self, terms: HedgeTerms, books: Books, balance: Balance) -> None:
+        """Wake an audit when a pushed balance cannot be what the books say."""
+        if balance.asset != terms.spot.instrument.base:
+            return
+        held = books.spot.held
+        short = balance.total < held and not books.spot.open
+        differs = terms.inventory is InventoryRule.ACCOUNT and balance.total != held
+        if short or differs:
+            self.dirty(Leg.SPOT)

@@ -1,0 +1,323 @@
+"""The bounds of safety part 5: ages, exposure, doubt, funding, margin, loss; each trips or alarms.
+
+Doubt freezes, a known gap is repaired, distress goes to a person. Nothing here places an order.
+"""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from hedge.decide import commands as c
+from hedge.decide import exposure, funding_policy
+from hedge.decide.mode import Mode, Trigger, Trip, step
+from hedge.decide.terms import millis, seconds
+from hedge.model import FillKind, Leg
+from hedge.model.numbers import DAY, HOUR, MINUTE, ZERO, plain
+
+if TYPE_CHECKING:
+    from hedge.decide.engine import Engine
+
+UNHEDGED_WARN_S = 10
+UNHEDGED_FREEZE_S = 30
+UNHEDGED_PAGE_S = 120
+DOUBT_ALARM_S = 60
+DOUBT_LOCK_S = 300
+DOWN_ALARM_S = 30
+FRESH_AGAIN_S = 60
+MARGIN_WARN = Decimal("0.4")
+MARGIN_FREEZE = Decimal("0.6")
+MARGIN_PAGE = Decimal("0.8")
+LIQUIDATION_NEAR = Decimal("0.2")
+LOSS_FREEZE = Decimal("0.01")
+LOSS_LOCK = Decimal("0.02")
+THROTTLE_WINDOW = 10 * MINUTE
+HEDGES_WITHOUT_MOVE = 3
+THROTTLE_FACTOR = Decimal("1.25")
+
+
+def decide(engine: "Engine") -> None:
+    _reports(engine)
+    active = engine.books.mode is not Mode.HALT
+    if active or engine.volatile.audit_just_in:
+        _feeds(engine, active=active)
+        _account_streams(engine, active=active)
+    _streams_down(engine)
+    _doubt(engine)
+    _exposure(engine, active=active)
+    if engine.volatile.audit_just_in:
+        _funding(engine)
+        _margin(engine)
+        _loss(engine)
+    if not active:
+        _unequal(engine)
+
+
+def _reports(engine: "Engine") -> None:
+    """Turn what the streams and the shell reported into alarm rows and trips."""
+    notes = engine.volatile
+    if notes.unknown_fill:
+        text = f"execution {notes.unknown_fill} is of a type nobody knows"
+        engine.alarm("UNKNOWN_EXECUTION", "alarm", text)
+        engine.trip("UNKNOWN_EXECUTION", Trip.FREEZE_SPOT, text)
+        notes.unknown_fill = ""
+    for fill in notes.forced:
+        word = "auto-deleveraged" if fill.kind is FillKind.AUTO_DELEVERAGING else fill.kind.value
+        text = f"{fill.leg.value} {word}: {plain(fill.signed_quantity)} at {plain(fill.price)}"
+        engine.alarm("FORCED_CLOSE", "alarm", text)
+        engine.trip("EXTERNAL", Trip.FREEZE_SPOT, text)
+    notes.forced.clear()
+    for alarm in notes.shell_alarms:
+        engine.alarm(alarm.key, alarm.level, alarm.text)
+        if alarm.freeze:
+            engine.trip(alarm.freeze, Trip.FREEZE_SPOT, alarm.text)
+    notes.shell_alarms.clear()
+
+
+def _feeds(engine: "Engine", *, active: bool) -> None:
+    """Freeze on old prices; the only trip that clears itself."""
+    limits, now = engine.terms.limits, engine.now
+    stale = millis(limits.feed_stale_ms)
+    worst = max(engine.market.age(Leg.SPOT, now), engine.market.age(Leg.FUTURES, now))
+    if active:
+        for leg in Leg:
+            age = engine.market.age(leg, now)
+            if age > stale // 2:
+                engine.volatile.dirty(leg)
+            engine.due(now + max(stale // 2 - age, stale // 4))
+    if worst <= stale:
+        if "DATA_AGE" in engine.books.trips:
+            engine.volatile.fresh_since = engine.volatile.fresh_since or now
+            if now - engine.volatile.fresh_since >= seconds(FRESH_AGAIN_S):
+                engine.untrip("DATA_AGE")
+                engine.settle("DATA_AGE")
+            else:
+                engine.due(engine.volatile.fresh_since + seconds(FRESH_AGAIN_S))
+        return
+    engine.volatile.fresh_since = 0
+    if now - engine.volatile.started_at <= stale:
+        return  # nothing has had the time to arrive
+    level = Trip.FREEZE_SPOT
+    if worst > millis(limits.feed_dead_ms) and active:
+        heard = min(notes.heard_at for notes in engine.volatile.legs.values())
+        answers = now - heard <= millis(limits.feed_dead_ms)
+        level = Trip.HEDGE_ONLY if answers else Trip.LOCKED
+    if engine.books.trips.get("DATA_AGE", 0) < level:
+        text = f"prices are {worst // 1_000_000_000 if worst < DAY else 'not there'} s old"
+        engine.trip("DATA_AGE", level, text)
+        engine.alarm("DATA_AGE", "warning", text)
+
+
+def _account_streams(engine: "Engine", *, active: bool) -> None:
+    limits, now = engine.terms.limits, engine.now
+    worst = 0
+    for leg in Leg:
+        heard = engine.market.account_heard_at[leg] or engine.volatile.started_at
+        age = now - heard
+        worst = max(worst, age)
+        if active and age > millis(limits.account_stale_ms):
+            engine.volatile.dirty(leg)
+    if worst > millis(limits.account_dead_ms):
+        text = f"no sign of life on an account stream for {worst // 1_000_000_000} s"
+        engine.trip("ACCOUNT_STREAM", Trip.FREEZE_SPOT, text)
+        engine.alarm("ACCOUNT_STREAM", "warning", text)
+    elif "ACCOUNT_STREAM" in engine.books.trips and all(
+        notes.heard_at > engine.now - millis(limits.account_dead_ms)
+        for notes in engine.volatile.legs.values()
+    ):
+        engine.untrip("ACCOUNT_STREAM")
+        engine.settle("ACCOUNT_STREAM")
+
+
+def _streams_down(engine: "Engine") -> None:
+    for leg in Leg:
+        key = f"STREAM_DOWN_{leg.value.upper()}"
+        if engine.market.connected(leg):
+            if engine.volatile.down_since.pop(leg, None) is not None:
+                engine.settle(key)
+            continue
+        since = engine.volatile.down_since.setdefault(leg, engine.now)
+        if engine.now - since >= seconds(DOWN_ALARM_S):
+            engine.alarm(key, "warning", f"the {leg.value} streams have been down")
+        else:
+            engine.due(since + seconds(DOWN_ALARM_S))
+
+
+def _doubt(engine: "Engine") -> None:
+    doubtful = [
+        record
+        for book in engine.leg_books()
+        for record in book.open.values()
+        if record.doubt_at
+    ]  # fmt: skip
+    if not doubtful:
+        engine.settle("IN_DOUBT")
+        return
+    oldest = min(doubtful, key=lambda record: record.doubt_at)
+    age = engine.now - oldest.doubt_at
+    text = f"order {oldest.client_order_id} has been in doubt for {age // 1_000_000_000} s"
+    if age >= seconds(DOUBT_ALARM_S):
+        engine.alarm("IN_DOUBT", "alarm", text)
+    if age >= seconds(DOUBT_LOCK_S):
+        engine.trip("IN_DOUBT", Trip.LOCKED, text + ": hedge resolve settles it")
+    for after in (DOUBT_ALARM_S, DOUBT_LOCK_S):
+        if age < seconds(after):
+            engine.due(oldest.doubt_at + seconds(after))
+
+
+def _exposure(engine: "Engine", *, active: bool) -> None:
+    """Walk the ladder of unhedged time; it applies where the futures leg follows."""
+    price = engine.spot_price
+    if not price:
+        return
+    gap = abs(engine.delta)
+    notional = gap * price
+    notes = engine.volatile
+    if notional > notes.unhedged_max:
+        notes.unhedged_max = notional
+        notes.exposure_at_max = exposure.exposure_max(engine.terms, price)
+    dust = max(
+        engine.terms.futures.instrument.smallest_order(price),
+        exposure.slice_min(engine.terms, price),
+    )
+    if not active or gap < dust:
+        notes.unhedged_since = 0
+        engine.settle("UNHEDGED")
+        return
+    notes.unhedged_since = notes.unhedged_since or engine.now
+    _ladder(engine, gap, notional)
+    if notional > exposure.hard_max(engine.terms, price):
+        text = f"unhedged {plain(notional.quantize(Decimal('0.01')))} is above the hard limit"
+        engine.trip("UNHEDGED_NOTIONAL", Trip.HEDGE_ONLY, text)
+        engine.alarm("UNHEDGED_NOTIONAL", "page", text)
+
+
+def _ladder(engine: "Engine", gap: Decimal, notional: Decimal) -> None:
+    since, now = engine.volatile.unhedged_since, engine.now
+    age = now - since
+    text = f"{plain(gap)} unhedged ({plain(notional.quantize(Decimal('0.01')))}) for {{}} s"
+    if age >= seconds(UNHEDGED_WARN_S):
+        engine.alarm("UNHEDGED", "alarm", text.format(UNHEDGED_WARN_S))
+    if age >= seconds(UNHEDGED_FREEZE_S):
+        engine.trip("UNHEDGED_TIME", Trip.FREEZE_SPOT, text.format(UNHEDGED_FREEZE_S))
+    if age >= seconds(UNHEDGED_PAGE_S):
+        engine.alarm("UNHEDGED_PAGE", "page", text.format(UNHEDGED_PAGE_S))
+    repair_s = engine.terms.limits.repair_after_s
+    steps = (UNHEDGED_WARN_S, UNHEDGED_FREEZE_S, UNHEDGED_PAGE_S, repair_s)
+    for after in steps:
+        if after and age < seconds(after):
+            engine.due(since + seconds(after))
+    if repair_s and age >= seconds(repair_s) and engine.delta > 0:
+        repair(engine)
+
+
+def repair(engine: "Engine") -> None:
+    """Reduce the spot leg to what the futures leg still covers (pre-authorised, never enlarging)."""
+    covered = -engine.position / engine.terms.hedge_ratio if engine.position < 0 else ZERO
+    if engine.books.target is not None and engine.books.target <= covered:
+        return
+    mode = step(engine.books.mode, Trigger.REPAIR)
+    engine.issue(c.ChangeMode(mode=mode, trigger=Trigger.REPAIR, why=engine.describe_delta()))
+    engine.issue(c.SetTarget(quantity=covered, price=engine.spot_price, why="repair"))
+    engine.alarm("REPAIR", "alarm", f"spot is reduced to {plain(covered)} to match the futures leg")
+
+
+def _funding(engine: "Engine") -> None:
+    """Alarm when the rate is too old to exit by."""
+    if engine.now - engine.volatile.started_at < seconds(engine.terms.funding.stale_s):
+        return
+    if funding_policy.fresh(engine.market.funding_heard_at, engine.now, engine.terms.funding):
+        engine.settle("FUNDING_STALE")
+    else:
+        engine.alarm("FUNDING_STALE", "warning", "funding is too old: the funding exit is off")
+
+
+def _margin(engine: "Engine") -> None:
+    audit = engine.volatile.legs[Leg.FUTURES].last
+    if audit is None:
+        return
+    ratio = audit.margin_ratio
+    if ratio is not None:
+        text = f"margin ratio is {plain((ratio * 100).quantize(Decimal('0.1')))} %"
+        if ratio >= MARGIN_PAGE:
+            engine.alarm("MARGIN_PAGE", "page", text)
+        if ratio >= MARGIN_FREEZE:
+            engine.trip("MARGIN", Trip.FREEZE_SPOT, text)
+        if ratio >= MARGIN_WARN:
+            engine.alarm("MARGIN", "warning", text)
+        else:
+            engine.settle("MARGIN")
+    position = audit.position
+    mid = engine.market.mid(Leg.FUTURES)
+    if position is None or position.liquidation_price is None or not mid or not position.quantity:
+        return
+    distance = abs(position.liquidation_price - mid) / mid
+    if distance < LIQUIDATION_NEAR:
+        percent = plain((distance * 100).quantize(Decimal("0.1")))
+        engine.alarm("LIQUIDATION_NEAR", "page", f"liquidation is {percent} % away")
+    else:
+        engine.settle("LIQUIDATION_NEAR")
+
+
+def profit(engine: "Engine") -> Decimal | None:
+    """Return profit of both legs marked to mid, fees and funding in; None before prices."""
+    spot, futures = engine.market.mid(Leg.SPOT), engine.market.mid(Leg.FUTURES)
+    if spot is None or futures is None:
+        return None
+    books = engine.books
+    cash = books.spot.cash + books.futures.cash + books.funding_cash
+    return (
+        cash
+        + (books.spot.held - books.spot.external) * spot
+        + (books.futures.held - books.futures.external) * futures
+    )
+
+
+def _loss(engine: "Engine") -> None:
+    """Compare with the hour's samples of the last day; freeze at 1 % of N, lock at 2 %."""
+    now = profit(engine)
+    price = engine.spot_price
+    if now is None or not price:
+        return
+    samples = engine.volatile.pnl
+    if not samples or engine.now - samples[-1][0] >= HOUR:
+        samples.append((engine.now, now))
+        while engine.now - samples[0][0] > DAY:
+            samples.pop(0)
+    lost = max(sample for _, sample in samples) - now
+    notional = engine.terms.target_notional(price)
+    if lost <= notional * LOSS_FREEZE:
+        return
+    text = f"lost {plain(lost.quantize(Decimal('0.01')))} within a day"
+    locked = lost > notional * LOSS_LOCK
+    engine.trip("LOSS", Trip.LOCKED if locked else Trip.FREEZE_SPOT, text)
+    engine.alarm("LOSS", "page", text)
+
+
+def _unequal(engine: "Engine") -> None:
+    """In HALT unequal books are an alarm, never silence; said with the exit when it is armed."""
+    if not engine.volatile.recovered or engine.books.in_doubt or engine.books.run.waiting:
+        return
+    if engine.quantities_equal:
+        engine.settle("UNEQUAL")
+        engine.settle("EXIT_BLOCKED")
+        return
+    engine.alarm("UNEQUAL", "alarm", f"in HALT, and {engine.describe_delta()}")
+    if funding_policy.exit_confirmed(engine.books.tally, engine.terms.funding):
+        engine.alarm("EXIT_BLOCKED", "alarm", f"exit armed, but {engine.describe_delta()}")
+
+
+def throttled(engine: "Engine", quantity: Decimal) -> str:
+    """Return why one more short-enlarging hedge would be a runaway, or "" (Knight; F41).
+
+    Hedges that were declared dead within ten minutes count as if they had been filled after all:
+    with them, the shorts may not exceed 1.25 x what is unhedged and two lots.
+    """
+    dead = engine.volatile.dead_hedges
+    while dead and engine.now - dead[0][0] > THROTTLE_WINDOW:
+        dead.pop(0)
+    if not dead:
+        return ""
+    hedged = sum((amount for _, amount in dead), ZERO) + quantity
+    allowed = max(engine.delta, ZERO) * THROTTLE_FACTOR + 2 * engine.terms.futures.instrument.lot
+    if len(dead) < HEDGES_WITHOUT_MOVE and hedged <= allowed + dead[-1][1]:
+        return ""
+    return f"{len(dead)} hedges came to nothing, {plain(hedged)} in all, allowed {plain(allowed)}"

@@ -1,0 +1,105 @@
+"""Errors by blame, and the exit code each one ends the process with.
+
+HedgeError                    exit 1
+├── UsageError                exit 2   the command line, or a malformed ``--add``
+├── ConfigError               exit 3   the configuration or a secret
+├── VenueError
+│   ├── Refused               exit 4   the venue said no, for certain (allow-listed codes only)
+│   │   └── Limited                    refused by a rate limit; carries ``retry_after_s``
+│   ├── Unreachable           exit 4   nothing was sent, or a read failed; changes nothing
+│   ├── OutcomeUnknown                 sent, and nobody knows (timeout, 5xx, unparsable reply)
+│   └── Missing               exit 4   the venue answered that it does not know the thing
+├── Malformed                          a payload that is not what its venue documents
+├── SafetyRefusal             exit 5   a limit, or a confirmation that was not given
+├── PositionFound             exit 6   ``single`` met a position that no open run explains
+├── NotHedged                 exit 7   ended outside the tolerance
+├── LockHeld                  exit 8   another engine owns the state or the instrument
+├── PluginError               exit 9   missing, blocked, broken or incompatible
+├── NotRunning                exit 10
+├── JournalError              exit 12  corrupt, unreadable, or the disk is full
+└── InvariantBroken           exit 13  ours, a bug: stopped on purpose
+"""
+
+from typing import ClassVar
+
+
+class HedgeError(Exception):
+    """Root of everything this project raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(HedgeError):
+    exit_code = 2
+
+
+class ConfigError(HedgeError):
+    exit_code = 3
+
+
+class VenueError(HedgeError):
+    """Something at, or on the way to, a venue."""
+
+    exit_code = 4
+
+
+class Refused(VenueError):
+    """A definite no: ``code`` is the venue's own, and stands in the plugin's table."""
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Limited(Refused):
+    def __init__(self, message: str, *, code: str = "", retry_after_s: int = 1) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class Unreachable(VenueError):
+    """Nothing left this machine, or a read got no answer."""
+
+
+class OutcomeUnknown(VenueError):
+    """The request left and its outcome is not known; never to be sent again blindly."""
+
+
+class Missing(VenueError):
+    """The venue answered, and knows no such thing (an order id, a symbol)."""
+
+
+class Malformed(HedgeError):
+    """A payload that does not parse; after a send it counts as OutcomeUnknown (F09)."""
+
+
+class SafetyRefusal(HedgeError):
+    exit_code = 5
+
+
+class PositionFound(HedgeError):
+    exit_code = 6
+
+
+class NotHedged(HedgeError):
+    exit_code = 7
+
+
+class LockHeld(HedgeError):
+    exit_code = 8
+
+
+class PluginError(HedgeError):
+    exit_code = 9
+
+
+class NotRunning(HedgeError):
+    exit_code = 10
+
+
+class JournalError(HedgeError):
+    exit_code = 12
+
+
+class InvariantBroken(HedgeError):
+    exit_code = 13

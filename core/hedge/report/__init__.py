@@ -1,0 +1,1 @@
+"""Profit and loss from the journal alone, and why each order was sent."""

@@ -1,0 +1,1 @@
+"""The shell: everything that has a clock, a socket or a disk."""

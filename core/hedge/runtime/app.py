@@ -1,0 +1,235 @@
+"""One process of the engine: its hedges, its socket, its signals, and the exit code they end in."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+from hedge.config.dirs import prepare_dir
+from hedge.config.plan import RunPlan
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide.rows import Row
+from hedge.errors import ConfigError, InvariantBroken, UsageError
+from hedge.model.numbers import MS
+from hedge.plugins.host import PluginHost, load_plugins
+from hedge.roles import Can, Clock
+from hedge.runtime import client
+from hedge.runtime.api import Feed, StatusApi
+from hedge.runtime.clock import MAX, RealClock, VirtualClock, VirtualLoop, new_loop
+from hedge.runtime.logs import Redactor, RowLog, render_row, set_up
+from hedge.runtime.sdnotify import SdNotify
+from hedge.runtime.session import Session
+from hedge.runtime.snapshot import HedgeSnapshot
+from hedge.runtime.supervise import Supervisor
+from hedge.runtime.tick import Ticker
+
+INTERRUPTED_TWICE = 130
+
+
+def run(plan: RunPlan) -> int:
+    """Run every hedge of the plan to its end; return the exit code of product.md."""
+    settings = plan.resolved.settings
+    wanted = {
+        ref.venue
+        for name in plan.names
+        for ref in (plan.hedge(name).spot_ref, plan.hedge(name).futures_ref)
+    }
+    host = load_plugins(
+        sorted(wanted), allow=settings.plugins.allow, venues=settings.venues, live=plan.live
+    )
+    virtual = all(Can.VIRTUAL_TIME in host.spec(venue).can for venue in wanted)
+    if plan.speed != "real" and not virtual:
+        raise ConfigError(f"run.speed = {plan.speed!r} needs venues that run on virtual time")
+    prepare_dir(plan.state_dir)
+    loop = new_loop(virtual=virtual, factor=speed_factor(plan.speed))
+    clock: Clock = VirtualClock(loop) if isinstance(loop, VirtualLoop) else RealClock()
+    redactor = Redactor(
+        secret for account in settings.accounts.values() for secret in account.secrets().values()
+    )
+    set_up(as_json=plan.log_json, redactor=redactor)
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(App(plan, host, clock, redactor).run())
+
+
+def speed_factor(speed: str) -> int:
+    """Return how many times as fast as life; `MAX` never waits."""
+    if speed == "max":
+        return MAX
+    return 1 if speed == "real" else max(1, int(Decimal(speed)))
+
+
+class App:
+    """The thin router above the hedges; also what the status API may reach of them."""
+
+    def __init__(self, plan: RunPlan, host: PluginHost, clock: Clock, redactor: Redactor) -> None:
+        self.plan = plan
+        self.sessions: dict[str, Session] = {}
+        self.news = Feed()
+        self._host = host
+        self._clock = clock
+        self._redactor = redactor
+        self._rows = RowLog(redactor, as_json=plan.log_json)
+        self._supervisor = Supervisor()
+        self._notify = SdNotify.from_env()
+        self._signals = 0
+        self._interrupted: asyncio.Future[int] | None = None
+        self._panel: Any = None
+
+    async def run(self) -> int:
+        """Open, recover, run; close whatever happened."""
+        self._interrupted = asyncio.get_running_loop().create_future()
+        async with contextlib.AsyncExitStack() as stack:
+            self._show(stack)
+            shared: dict[tuple[str, str], dict[str, Any]] = {}
+            for name in self.plan.names:
+                session = Session(name, self.plan, self._host, self._clock)
+                stack.push_async_callback(session.close)
+                await session.open(shared, (self._watch(name),))
+                self.sessions[name] = session
+            self._catch_signals(stack)
+            for session in self.sessions.values():
+                await session.start()
+            return await self._until_ended(stack)
+
+    async def _until_ended(self, stack: contextlib.AsyncExitStack) -> int:
+        supervisor = self._supervisor
+        api = StatusApi(
+            self,
+            hedges=list(self.sessions),
+            runtime_dir=self.plan.runtime_dir,
+            index_dirs=client.index_directories(self.plan.state_dir),
+            metrics_listen=self.plan.resolved.settings.metrics.listen,
+        )
+        stack.push_async_callback(api.close)
+        await api.start()
+        supervisor.start("status api", api.serve())
+        ticker = Ticker(self.sessions.values(), self._clock, self._notify)
+        tick_ms = self.plan.resolved.settings.run.tick_ms
+        supervisor.start("tick", ticker.run(tick_ms * MS))
+        supervisor.start("hedges", self._hedges())
+        assert self._interrupted is not None
+        supervisor.start("signals", _wait(self._interrupted))
+        self._notify.ready(f"{len(self.sessions)} hedge(s)")
+        ended = await supervisor.run()
+        self._notify.stopping()
+        if ended.error is not None and not isinstance(ended.error, SystemExit):
+            raise InvariantBroken(ended.text) if ended.broken else ended.error
+        return ended.exit_code
+
+    async def _hedges(self) -> int:
+        """Wait for every hedge's end; the first code that is not 0 is the process's."""
+        ends = [await session.ended for session in self.sessions.values()]
+        for name, end in zip(self.sessions, ends, strict=True):
+            if end.exit_code:
+                self._say(f"{name}: {end.reason}: {end.text}")
+        return next((end.exit_code for end in ends if end.exit_code), 0)
+
+    def _say(self, text: str) -> None:
+        print(f"hedge: {self._redactor.text(text)}", file=sys.stderr, flush=True)  # noqa: T201
+
+    # -- views -----------------------------------------------------------------------------------
+
+    def _show(self, stack: contextlib.ExitStack | contextlib.AsyncExitStack) -> None:
+        plan = self.plan
+        if plan.log_json or plan.no_view or not sys.stdout.isatty():
+            return
+        from hedge.runtime.panel import Panel  # noqa: PLC0415 - rich only where it is looked at
+
+        self._panel = stack.enter_context(Panel())
+
+    def _watch(self, name: str) -> Any:
+        def watch(row: Row) -> None:
+            if self._panel is not None:
+                self._panel.update(self.snapshots())
+            else:
+                self._rows.write(name, row)
+            self.news.publish({"hedge": name, **render_row(row)})
+
+        return watch
+
+    # -- what the status API asks ----------------------------------------------------------------
+
+    def snapshots(self) -> Sequence[HedgeSnapshot]:
+        return [session.snapshot() for session in self.sessions.values()]
+
+    def ask(
+        self,
+        hedge: str,
+        *,
+        verb: e.Verb,
+        request_id: str,
+        subject: str,
+        usd: Decimal | None,
+        quantity: Decimal | None,
+        by: str,
+    ) -> dict[str, object]:
+        """Put a person's command to one hedge; what came of it is in its rows."""
+        session = self.sessions[hedge]
+        session.ask(
+            e.OperatorAsked(
+                at=self._clock.now(),
+                verb=verb,
+                request_id=request_id,
+                subject=subject,
+                usd=usd,
+                quantity=quantity,
+                by=by,
+            )
+        )
+        return {"accepted": True, "text": f"{verb.value} asked of {hedge}"}
+
+    def subscribe(self) -> AsyncIterator[dict[str, Any]]:
+        return self.news.subscribe()
+
+    def report(self, hedge: str) -> dict[str, Any]:
+        from hedge.report import attribution, render  # noqa: PLC0415 - not before it is asked for
+
+        if hedge not in self.sessions:
+            raise UsageError(f"no hedge {hedge!a} runs here")
+        rows = self.sessions[hedge].log.rows()
+        data: dict[str, Any] = render.as_data(attribution.attribute(rows))
+        return data
+
+    def now(self) -> int:
+        return self._clock.now()
+
+    # -- signals ---------------------------------------------------------------------------------
+
+    def _catch_signals(self, stack: contextlib.AsyncExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._signalled)
+            stack.callback(loop.remove_signal_handler, number)
+
+    def _signalled(self) -> None:
+        """First: stop, and confirm hedged. Second: now. Never a liquidation."""
+        self._signals += 1
+        if self._signals > 1:
+            if self._interrupted is not None and not self._interrupted.done():
+                self._interrupted.set_result(INTERRUPTED_TWICE)
+            return
+        for name in self.sessions:
+            self.ask(
+                name,
+                verb=e.Verb.STOP,
+                request_id=f"signal:{self._clock.now()}",
+                subject="",
+                usd=None,
+                quantity=None,
+                by="signal",
+            )
+
+
+async def _wait(future: "asyncio.Future[int]") -> int:
+    return await future
+
+
+def last_end(session: Session) -> c.EndRun | None:
+    """Return how a session ended, or None while it has not, or it failed."""
+    if not session.ended.done() or session.ended.exception() is not None:
+        return None
+    return session.ended.result()

@@ -1,0 +1,264 @@
+"""Doing what the core wished, and turning every outcome into a fact; the one place of doubt.
+
+A refusal is a refusal only by `hedge.errors.Refused` (a venue's allow-listed code) or when nothing
+left this process. Every other end of a placed order (a timeout, a reset, a 5xx, an error nobody
+foresaw) is `OrderUnanswered`. Nothing in here sends an order twice.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from decimal import Decimal
+from typing import Any, Protocol
+
+import msgspec
+
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide.terms import HedgeTerms
+from hedge.errors import Refused, Unreachable
+from hedge.journal.committer import Committer
+from hedge.model import Leg, Order, OrderReport
+from hedge.model.numbers import MS, SECOND, ZERO
+from hedge.roles import Clock, OrderGateway, TimerHandle
+from hedge.runtime.recover import Auditor
+from hedge.runtime.roles_open import Roles
+
+READ_TIMEOUT = 20 * SECOND
+EQUITY_APART = 2 * SECOND
+TASKS_MAX = 64
+"""More than this many requests under way at once is a bug: two legs make at most a handful."""
+
+
+class Mids(Protocol):
+    """Where the mids of the moment are read."""
+
+    def mid(self, leg: Leg) -> Decimal | None: ...
+
+
+class Effects:
+    """Performs the commands of one engine; answers come back through ``feed``."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        roles: Roles,
+        terms: HedgeTerms,
+        mids: Mids,
+        feed: Callable[[e.AnyEvent], None],
+        committer: Committer,
+        end: Callable[[c.EndRun], None],
+    ) -> None:
+        self._clock = clock
+        self._roles = roles
+        self._terms = terms
+        self._mids = mids
+        self._feed = feed
+        self._committer = committer
+        self._end = end
+        self._auditor = Auditor(roles, terms, clock)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._timer: TimerHandle | None = None
+        self._closed = False
+
+    def perform(self, command: c.AnyCommand) -> None:
+        """Begin one deed; never blocks, never raises for what a venue does."""
+        match command:
+            case c.PlaceOrder(order=order):
+                self._place(order)
+            case c.CancelOrder():
+                self._cancel(command)
+            case c.WakeAt(wake_at=wake_at):
+                self._wake(wake_at)
+            case c.AuditLeg():
+                self._audit(command)
+            case c.LeaseIds():
+                self._lease(command)
+            case c.ReadEquity(label=label):
+                self._read_equity(label)
+            case c.EndRun():
+                self._end(command)
+            case _:
+                pass  # only for the books
+
+    async def close(self) -> None:
+        """Stop the timer and give up what is under way; its outcome is for the next start."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- orders ----------------------------------------------------------------------------------
+
+    def _gateway(self, leg: Leg) -> OrderGateway:
+        return self._roles.spot_gateway if leg is Leg.SPOT else self._roles.futures_gateway
+
+    def _place(self, order: Order) -> None:
+        gateway = self._gateway(order.leg)
+
+        async def send() -> OrderReport:
+            if self._clock.now() - order.signed_at > order.recv_window_ms * MS + SECOND:
+                raise Refused("stalled before the send", code="STALLED_BEFORE_SEND")
+            return await gateway.place_order(order)
+
+        def settle(task: asyncio.Task[OrderReport]) -> None:
+            at, leg, client_order_id = self._clock.now(), order.leg, order.client_order_id
+            error = None if task.cancelled() else task.exception()
+            if task.cancelled():
+                self._feed(
+                    e.OrderUnanswered(
+                        at=at, leg=leg, client_order_id=client_order_id, why="no answer in time"
+                    )
+                )
+            elif error is None:
+                self._feed(e.OrderReported(at=at, leg=leg, report=task.result()))
+            elif isinstance(error, Refused | Unreachable):
+                code = error.code if isinstance(error, Refused) else "UNREACHABLE"
+                self._feed(
+                    e.OrderRefused(
+                        at=at,
+                        leg=leg,
+                        client_order_id=client_order_id,
+                        code=code or type(error).__name__,
+                        text=str(error),
+                    )
+                )
+            else:
+                self._feed(
+                    e.OrderUnanswered(
+                        at=at, leg=leg, client_order_id=client_order_id, why=_name(error)
+                    )
+                )
+
+        self._begin(send(), settle, gateway.limits.ack_timeout_ms * MS)
+
+    def _cancel(self, command: c.CancelOrder) -> None:
+        gateway = self._gateway(command.leg)
+        symbol = self._symbol(command.leg)
+
+        def settle(task: asyncio.Task[OrderReport]) -> None:
+            at = self._clock.now()
+            error = None if task.cancelled() else task.exception()
+            if error is None and not task.cancelled():
+                self._feed(e.OrderReported(at=at, leg=command.leg, report=task.result()))
+                return
+            why = "no answer in time" if error is None else _name(error)
+            self._feed(
+                e.CancelUnsettled(
+                    at=at, leg=command.leg, client_order_id=command.client_order_id, why=why
+                )
+            )
+
+        self._begin(
+            gateway.cancel_order(symbol, command.client_order_id),
+            settle,
+            gateway.limits.ack_timeout_ms * MS,
+        )
+
+    def _symbol(self, leg: Leg) -> str:
+        terms = self._terms.spot if leg is Leg.SPOT else self._terms.futures
+        return terms.instrument.symbol
+
+    # -- reads -----------------------------------------------------------------------------------
+
+    def _audit(self, command: c.AuditLeg) -> None:
+        def settle(task: asyncio.Task[e.LegAudited]) -> None:
+            at = self._clock.now()
+            error = None if task.cancelled() else task.exception()
+            if error is None and not task.cancelled():
+                self._feed(msgspec.structs.replace(task.result(), at=at))
+                return
+            self._feed(
+                e.LegUnread(
+                    at=at,
+                    leg=command.leg,
+                    audit_id=command.audit_id,
+                    why="no answer in time" if error is None else f"{_name(error)}: {error}",
+                    refused=isinstance(error, Refused),
+                )
+            )
+
+        self._begin(self._auditor.audit(command), settle, READ_TIMEOUT)
+
+    def _read_equity(self, label: str) -> None:
+        spot_mid = self._mids.mid(Leg.SPOT)
+        futures_mid = self._mids.mid(Leg.FUTURES)
+
+        def settle(task: asyncio.Task[e.EquitySeen]) -> None:
+            if not task.cancelled() and task.exception() is None:
+                self._feed(msgspec.structs.replace(task.result(), at=self._clock.now()))
+                return
+            again = self._clock.now() + EQUITY_APART
+            self._clock.call_at(again, read_again)
+
+        def read_again() -> None:
+            if not self._closed:
+                self._read_equity(label)
+
+        read = self._auditor.equity(label, spot_mid or ZERO, futures_mid or ZERO)
+        self._begin(read, settle, READ_TIMEOUT)
+
+    # -- ids and time ----------------------------------------------------------------------------
+
+    def _lease(self, command: c.LeaseIds) -> None:
+        """Have the lease synced behind; its ids may be used when that is done (R3)."""
+
+        def leased() -> None:
+            if not self._closed:
+                self._feed(
+                    e.IdsLeased(
+                        at=self._clock.now(),
+                        leg=command.leg,
+                        epoch=command.epoch,
+                        first=command.first,
+                        last=command.last,
+                    )
+                )
+
+        self._committer.sync_then(leased)
+
+    def _wake(self, wake_at: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+        def fire() -> None:
+            self._timer = None
+            if not self._closed:
+                self._feed(e.TimerFired(at=self._clock.now()))
+
+        self._timer = self._clock.call_at(wake_at, fire)
+
+    # -- tasks -----------------------------------------------------------------------------------
+
+    def _begin(
+        self,
+        work: Coroutine[Any, Any, Any],
+        settle: Callable[[asyncio.Task[Any]], None],
+        timeout: int,
+    ) -> None:
+        """Run one request with its deadline; a cancelled task is one that had no answer in time."""
+        assert len(self._tasks) < TASKS_MAX, "requests pile up"
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        deadline = self._clock.call_at(self._clock.now() + timeout, lambda: _cancel(task))
+
+        def done(ended: asyncio.Task[Any]) -> None:
+            deadline.cancel()
+            self._tasks.discard(ended)
+            if not self._closed:
+                settle(ended)
+            elif not ended.cancelled():
+                ended.exception()
+
+        task.add_done_callback(done)
+
+
+def _name(error: BaseException) -> str:
+    return type(error).__name__
+
+
+def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()

@@ -1,0 +1,127 @@
+"""Asking the venues how things stand: the one piece of code behind start, reconnect and audit.
+
+What it finds goes to the core as one fact. A part that could not be read makes the whole read a
+failure: nothing in here turns "no answer" into an empty list or a zero (R10).
+"""
+
+from decimal import Decimal
+
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide.terms import HedgeTerms
+from hedge.errors import Missing, Unreachable
+from hedge.model import FundingPayment, InstrumentStatus, Leg, OrderReport
+from hedge.model.numbers import SECOND
+from hedge.roles import Clock, MarketFeed, OrderGateway
+from hedge.runtime.roles_open import Roles
+
+STATUS_KEPT = 60 * SECOND
+EQUITY_TRIES = 3
+
+
+class Auditor:
+    """Reads legs and equity; keeps only how lately an instrument's status was read."""
+
+    def __init__(self, roles: Roles, terms: HedgeTerms, clock: Clock) -> None:
+        self._roles = roles
+        self._terms = terms
+        self._clock = clock
+        self._status: dict[Leg, tuple[int, bool]] = {}
+
+    async def audit(self, command: c.AuditLeg) -> e.LegAudited:
+        """Read one leg whole; raise whatever part of it failed."""
+        spot = command.leg is Leg.SPOT
+        roles = self._roles
+        gateway: OrderGateway = roles.spot_gateway if spot else roles.futures_gateway
+        symbol = (self._terms.spot if spot else self._terms.futures).instrument.symbol
+        asked_at = self._clock.now()
+        server_at = await gateway.read_clock()
+        found: list[OrderReport] = []
+        missing: list[str] = []
+        for client_order_id in command.ask_ids:
+            try:
+                found.append(await gateway.read_order(symbol, client_order_id))
+            except Missing:
+                missing.append(client_order_id)
+        open_orders = await gateway.read_open_orders(symbol)
+        fills = await gateway.read_fills(symbol, command.fills_since)
+        tradable = await self._tradable(command.leg, symbol)
+        # What is held comes last: it can only be newer than the fills that explain it.
+        if spot:
+            return e.LegAudited(
+                at=0,
+                leg=command.leg,
+                audit_id=command.audit_id,
+                asked_at=asked_at,
+                server_at=server_at,
+                found=tuple(found),
+                missing=tuple(missing),
+                open_orders=open_orders,
+                fills=fills,
+                balances=await gateway.read_balances(),
+                tradable=tradable,
+            )
+        futures = roles.futures_gateway
+        payments: tuple[FundingPayment, ...] = await roles.funding.read_payments(
+            symbol, command.payments_since
+        )
+        margin = await futures.read_margin(symbol)
+        return e.LegAudited(
+            at=0,
+            leg=command.leg,
+            audit_id=command.audit_id,
+            asked_at=asked_at,
+            server_at=server_at,
+            found=tuple(found),
+            missing=tuple(missing),
+            open_orders=open_orders,
+            fills=fills,
+            payments=payments,
+            position=await futures.read_position(symbol),
+            position_mode=await futures.read_position_mode(),
+            margin_free=margin.free,
+            margin_ratio=margin.ratio,
+            leverage=margin.leverage,
+            funding=await roles.funding.read_rate(symbol),
+            tradable=tradable,
+        )
+
+    async def _tradable(self, leg: Leg, symbol: str) -> bool:
+        at, tradable = self._status.get(leg, (0, False))
+        if self._clock.now() - at < STATUS_KEPT:
+            return tradable
+        feed: MarketFeed = self._roles.spot_feed if leg is Leg.SPOT else self._roles.futures_feed
+        instrument = await feed.read_instrument(symbol)
+        tradable = instrument.status is InstrumentStatus.TRADING
+        self._status[leg] = (self._clock.now(), tradable)
+        return tradable
+
+    async def equity(self, label: str, spot_mid: Decimal, futures_mid: Decimal) -> e.EquitySeen:
+        """Measure both accounts by the venues' own words.
+
+        A settlement inside the reads would stand in one of them and not in the other: read again.
+        """
+        roles, terms = self._roles, self._terms
+        symbol = terms.futures.instrument.symbol
+        for _ in range(EQUITY_TRIES):
+            rate = await roles.funding.read_rate(symbol)
+            spot_at = await roles.spot_gateway.read_clock()
+            spot = await roles.spot_gateway.read_balances()
+            futures_at = await roles.futures_gateway.read_clock()
+            futures = () if roles.shared_wallet else await roles.futures_gateway.read_balances()
+            position = await roles.futures_gateway.read_position(symbol)
+            after = await roles.futures_gateway.read_clock()
+            if not spot_at < rate.next_at <= after:
+                return e.EquitySeen(
+                    at=0,
+                    label=label,
+                    spot=spot,
+                    futures=futures,
+                    shared=roles.shared_wallet,
+                    position=position,
+                    spot_mid=spot_mid,
+                    futures_mid=futures_mid,
+                    spot_at=spot_at,
+                    futures_at=futures_at,
+                )
+        raise Unreachable("equity could not be read between two settlements")

@@ -1,0 +1,373 @@
+"""One hedge in one process: its locks, its journal, its roles, its engine, from open to close."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import pwd
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hedge.config.dirs import prepare_dir
+from hedge.config.plan import RunPlan
+from hedge.config.settings import hedge_terms_parts
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide.engine import Engine
+from hedge.decide.mode import Trip
+from hedge.decide.rows import Row
+from hedge.decide.terms import HedgeTerms, InventoryRule, LegTerms
+from hedge.errors import ConfigError, JournalError, Missing, SafetyRefusal
+from hedge.journal import boot_id
+from hedge.journal.committer import Committer, InlineCommitter, ThreadCommitter
+from hedge.journal.lock import LOCK_NAME, Held, claim, hold
+from hedge.journal.log import JournalLog
+from hedge.journal.table import Projection
+from hedge.journal.upkeep import clear_restored_mark, restored_mark
+from hedge.model import Instrument, Leg
+from hedge.model.numbers import MINUTE
+from hedge.plugins.host import PluginHost
+from hedge.roles import AccountCheck, Can, Clock, MarketFeed, OrderGateway
+from hedge.runtime import picture
+from hedge.runtime.effects import Effects
+from hedge.runtime.pump import Pump
+from hedge.runtime.roles_open import Roles, open_roles
+from hedge.runtime.sinks import account_sink, market_sink
+from hedge.runtime.snapshot import HedgeSnapshot
+
+RESTARTS_MAX = 3
+RESTARTS_WINDOW = 10 * MINUTE
+HURRIED_AUDIT_HALT_MS = 300_000
+"""In hurried replays an idle hedge is read each five minutes; live it is each thirty seconds."""
+PROJECT_EVERY = 2_000
+"""Rows between two inline projections when time is virtual."""
+EPOCH_DIGITS = slice(6, 10)
+
+
+class Session:
+    """One hedge. `open` recovers nothing by itself: the first events do, as at any other time."""
+
+    def __init__(self, name: str, plan: RunPlan, host: PluginHost, clock: Clock) -> None:
+        self.name = name
+        self.plan = plan
+        self.settings = plan.hedge(name)
+        self.directory = plan.state_dir / name
+        self.engine: Engine
+        self.pump: Pump
+        self.log: JournalLog
+        self.ended: asyncio.Future[c.EndRun] = asyncio.get_running_loop().create_future()
+        self.roles: Roles
+        self._host = host
+        self._clock = clock
+        self._stack = contextlib.AsyncExitStack()
+        self._effects: Effects
+        self._held: list[Held] = []
+
+    # -- opening ---------------------------------------------------------------------------------
+
+    async def open(
+        self,
+        shared: dict[tuple[str, str], dict[str, Any]],
+        watchers: tuple[Callable[[Row], None], ...] = (),
+    ) -> None:
+        """Take the locks, open the venues and the journal, rebuild the state; send nothing yet."""
+        prepare_dir(self.directory)
+        self._stack.callback(self._release)
+        self._held.append(hold(self.directory / LOCK_NAME, what=f"hedge {self.name}"))
+        self._claim()
+        if self.plan.sim_reset:
+            reset_simulation(self.directory)
+        self.roles = await open_roles(
+            self._stack,
+            self._host,
+            self.settings,
+            settings=self.plan.resolved.settings,
+            clock=self._clock,
+            directory=self.directory,
+            shared=shared,
+        )
+        self.log = JournalLog.open(self.directory, hedge=self.name, at=self._clock.now())
+        self._stack.callback(self.log.close)
+        terms = await self._terms()
+        await self.roles.futures_gateway.prepare(
+            terms.futures.instrument.symbol, terms.limits.leverage
+        )
+        self.engine = Engine(terms)
+        before, last_at = self._replay()
+        if self._clock.virtual:
+            self._clock.begin_at(last_at)
+        _same_instruments(terms, before, self.engine)
+        committer = self._committer()
+        self.pump = Pump(self.engine, self.log, committer, fail=self._fail)
+        self.pump.watchers.extend(watchers)
+        self._effects = Effects(
+            clock=self._clock,
+            roles=self.roles,
+            terms=terms,
+            mids=self.engine.market,
+            feed=self.pump.feed,
+            committer=committer,
+            end=self._end,
+        )
+        self._stack.push_async_callback(self._effects.close)
+        self.pump.perform = self._effects.perform
+
+    def _claim(self) -> None:
+        """Own the perpetual, and in account mode the coin, on their accounts: for this user."""
+        settings = self.settings
+        claims = [(settings.futures_ref, settings.perpetual)]
+        if settings.inventory is InventoryRule.ACCOUNT:
+            claims.append((settings.spot_ref, settings.symbol.partition("/")[0]))
+        for ref, instrument in claims:
+            simulated = Can.VIRTUAL_TIME in self._host.spec(ref.venue).can
+            # A simulated account lives in a directory, and so does the claim on it.
+            account = f"{ref.account}{self.directory}" if simulated else ref.account
+            self._held.append(claim(claims_directory(), ref.venue, account, instrument))
+
+    async def _terms(self) -> HedgeTerms:
+        settings = self.settings
+        funding, execution, limits = hedge_terms_parts(settings)
+        execution = msgspec.structs.replace(
+            execution, stop_timeout_s=self.plan.resolved.settings.run.stop_timeout_s
+        )
+        hurried = self._clock.virtual and self.plan.speed != "real"
+        if hurried and self.plan.sources(self.name).get("limits.audit_halt_ms", "default") == (
+            "default"
+        ):
+            limits = msgspec.structs.replace(limits, audit_halt_ms=HURRIED_AUDIT_HALT_MS)
+        roles = self.roles
+        return HedgeTerms(
+            name=self.name,
+            prefix=id_prefix(self.name, self.log.created_at),
+            spot=await _leg_terms(
+                roles.spot_feed,
+                roles.spot_gateway,
+                roles.spot_check,
+                settings.symbol,
+                settings.spot_ref.account,
+            ),
+            futures=await _leg_terms(
+                roles.futures_feed,
+                roles.futures_gateway,
+                roles.futures_check,
+                settings.perpetual,
+                settings.futures_ref.account,
+            ),
+            usd=settings.usd,
+            quantity=settings.quantity,
+            inventory=settings.inventory,
+            hedge_ratio=settings.hedge_ratio,
+            funding=funding,
+            execution=execution,
+            limits=limits,
+        )
+
+    def _replay(self) -> tuple[HedgeTerms | None, int]:
+        """Rebuild the books; return the terms of the last start and the time of the last row."""
+        before: HedgeTerms | None = None
+        starts: list[int] = []
+
+        def seen(rows: Any) -> Any:
+            nonlocal before
+            for row in rows:
+                if isinstance(row.entry, e.EngineStarted):
+                    before = row.entry.terms
+                    starts.append(row.at)
+                elif isinstance(row.entry, c.EndRun):
+                    starts.clear()
+                yield row
+
+        last_at = self.engine.replay(seen(self.log.rows()))
+        self._starts = starts
+        return before, last_at
+
+    def _committer(self) -> Committer:
+        if self._clock.virtual:
+            inline = InlineCommitter(
+                self.log,
+                Projection.open(self.directory),
+                every=PROJECT_EVERY,
+                on_error=self._fail,
+            )
+            self._stack.callback(inline.close)
+            return inline
+        loop = asyncio.get_running_loop()
+        thread = ThreadCommitter(self.log, post=loop.call_soon_threadsafe, on_error=self._fail)
+        self._stack.callback(thread.close)
+        return thread
+
+    # -- running ---------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Say that a process began, listen, and put the start line to the core."""
+        clock, feed, terms = self._clock, self.pump.feed, self.engine.terms
+        epoch = self.engine.books.epoch + 1
+        restored = restored_mark(self.directory) is not None
+        if restored:
+            epoch = max(epoch, await self._epoch_seen() + 1)
+        feed(
+            e.EngineStarted(
+                at=clock.now(),
+                boot_id=boot_id(),
+                epoch=epoch,
+                terms=terms,
+                roles=self.roles.providers,
+            )
+        )
+        if restored:
+            self.log.sync()
+            clear_restored_mark(self.directory)
+        self._restarts()
+        spot, futures = terms.spot.instrument.symbol, terms.futures.instrument.symbol
+        roles = self.roles
+        await roles.spot_feed.listen(spot, market_sink(Leg.SPOT, clock, feed))
+        await roles.futures_feed.listen(futures, market_sink(Leg.FUTURES, clock, feed))
+        await roles.spot_gateway.listen(spot, account_sink(Leg.SPOT, clock, feed))
+        await roles.futures_gateway.listen(futures, account_sink(Leg.FUTURES, clock, feed))
+        await roles.funding.listen(futures, market_sink(Leg.FUTURES, clock, feed))
+        feed(
+            e.ActionAsked(
+                at=clock.now(),
+                action=self.plan.action(self.name),
+                request_id=self.plan.request_id,
+                again=self.plan.again,
+                enter_now=self.plan.enter_now,
+                adopt=self.plan.adopt,
+            )
+        )
+
+    def _restarts(self) -> None:
+        """More than three restarts in ten minutes: start LOCKED and let a person look."""
+        now = self._clock.now()
+        recent = [at for at in self._starts if now - at < RESTARTS_WINDOW]
+        if len(recent) > RESTARTS_MAX:
+            self.pump.feed(
+                e.OperatorAsked(
+                    at=now,
+                    verb=e.Verb.LOCK,
+                    request_id=f"restarts:{now}",
+                    subject="RESTARTS",
+                    by=f"{len(recent)} restarts within ten minutes",
+                )
+            )
+
+    async def _epoch_seen(self) -> int:
+        """Return the highest epoch of our ids that the venues still show (R14)."""
+        prefix = self.engine.terms.prefix
+        seen = [0]
+        for gateway, leg in (
+            (self.roles.spot_gateway, self.engine.terms.spot),
+            (self.roles.futures_gateway, self.engine.terms.futures),
+        ):
+            symbol = leg.instrument.symbol
+            ids = [order.client_order_id for order in await gateway.read_open_orders(symbol)]
+            fills = await gateway.read_fills(symbol, self.engine.now)
+            ids += [fill.client_order_id for fill in fills]
+            seen += [int(one[EPOCH_DIGITS], 16) for one in ids if one.startswith(prefix)]
+        return max(seen)
+
+    def ask(self, event: e.OperatorAsked) -> None:
+        self.pump.feed(event)
+
+    def snapshot(self) -> HedgeSnapshot:
+        return picture.snapshot(
+            self.engine,
+            spot_venue=str(self.settings.spot_ref),
+            futures_venue=str(self.settings.futures_ref),
+            at=self._clock.now(),
+        )
+
+    # -- ending ----------------------------------------------------------------------------------
+
+    def _end(self, command: c.EndRun) -> None:
+        if not self.ended.done():
+            self.ended.set_result(command)
+
+    def _fail(self, error: BaseException) -> None:
+        """The journal or an invariant of ours broke: nothing further is sent."""
+        self.pump.failed = True
+        if not self.ended.done():
+            known = isinstance(error, Exception)
+            self.ended.set_exception(error if known else JournalError(str(error)))
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+    def _release(self) -> None:
+        while self._held:
+            self._held.pop().release()
+
+
+async def _leg_terms(
+    feed: MarketFeed, gateway: OrderGateway, check: AccountCheck, symbol: str, account: str
+) -> LegTerms:
+    try:
+        instrument: Instrument = await feed.read_instrument(symbol)
+    except Missing as error:
+        raise ConfigError(str(error)) from None
+    fees = await check.read_fees(symbol)
+    limits = gateway.limits
+    return LegTerms(
+        instrument=instrument,
+        account=account,
+        maker_fee=fees.maker,
+        taker_fee=fees.taker,
+        fee_in_base=fees.buy_asset == instrument.base,
+        recv_window_ms=limits.recv_window_ms,
+        fence_ms=limits.fence_ms,
+        read_lag_ms=limits.read_lag_ms,
+    )
+
+
+def _same_instruments(terms: HedgeTerms, before: HedgeTerms | None, engine: Engine) -> None:
+    """Refuse to go on with an open hedge whose instrument has changed its units (F38)."""
+    if before is None or not (engine.inventory or engine.position):
+        return
+    for now, then in ((terms.spot, before.spot), (terms.futures, before.futures)):
+        if now.instrument.fingerprint() != then.instrument.fingerprint():
+            raise SafetyRefusal(
+                f"{now.instrument.symbol} on {now.instrument.venue} has changed its units since"
+                f" this hedge was opened: {then.instrument.fingerprint()} ->"
+                f" {now.instrument.fingerprint()}; unwind it by hand"
+            )
+
+
+def id_prefix(name: str, created_at: int) -> str:
+    """Return six characters of our ids: one hedge, one journal; never beginning with T."""
+    digest = hashlib.blake2b(f"{name}|{created_at}".encode(), digest_size=4).hexdigest().upper()
+    return f"H{digest[:5]}"
+
+
+def claims_directory() -> Path:
+    """Return the fixed directory of this user's claims, whatever the environment says."""
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    if os.access(home, os.W_OK):
+        return home / ".local" / "state" / "hedge-claims"
+    return Path(f"/tmp/hedge-claims-{os.getuid()}")  # noqa: S108 - 0700, checked by `claim`
+
+
+def reset_simulation(directory: Path) -> None:
+    """Begin a simulated venue anew; the journal of the old one is moved aside, never deleted."""
+    old = [*directory.glob("sim-*"), *directory.glob("journal.*")]
+    if not old:
+        return
+    number = 1 + len(list(directory.glob("before-reset-*")))
+    aside = directory / f"before-reset-{number}"
+    aside.mkdir(mode=0o700)
+    for path in old:
+        path.rename(aside / path.name)
+
+
+def worst_trip(sessions: "list[Session]") -> Trip:
+    """Return the worst trip level of all hedges in this process."""
+    return Trip(max((session.engine.books.trip for session in sessions), default=0))
+
+
+def unhedged_max(session: Session) -> tuple[Decimal, Decimal]:
+    """Return the largest unhedged notional seen and the bound that held at that moment."""
+    notes = session.engine.volatile
+    return notes.unhedged_max, notes.exposure_at_max

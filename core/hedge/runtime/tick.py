@@ -1,0 +1,92 @@
+"""The shell's own pulse: watchdog, kill-switch files, free disk, loop lag."""
+
+import asyncio
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from hedge.decide import events as e
+from hedge.model.numbers import MS, SECOND
+from hedge.roles import Clock
+from hedge.runtime.sdnotify import SdNotify
+from hedge.runtime.session import Session
+
+LAG_WARN = 250 * MS
+LAG_FREEZE = 2 * SECOND
+DISK_FREE_MIN = 1 << 30
+DISK_SHARE_MIN = 20
+"""Freeze below one twentieth of the disk, or below a gibibyte."""
+DISK_EVERY = 60 * SECOND
+KILL_FILES = {"FREEZE": e.Verb.FREEZE, "LOCK": e.Verb.LOCK}
+"""A file of this name in the hedge's directory is the kill switch that needs no socket."""
+
+
+class Ticker:
+    """Once a tick, on real time only: virtual time has no disk to fill and no lag."""
+
+    def __init__(self, sessions: Iterable[Session], clock: Clock, notify: SdNotify) -> None:
+        self._sessions = tuple(sessions)
+        self._clock = clock
+        self._notify = notify
+        self._disk_at = 0
+        self._killed: set[tuple[str, str]] = set()
+
+    async def run(self, tick: int) -> None:
+        if self._clock.virtual:
+            await asyncio.get_running_loop().create_future()
+        while True:
+            due = self._clock.now() + tick
+            await self._clock.sleep_until(due)
+            self._lag(self._clock.now() - due)
+            for session in self._sessions:
+                if not session.ended.done():
+                    self._kill_files(session)
+                    self._disk(session)
+            self._notify.watchdog()
+
+    def _alarm(self, session: Session, key: str, level: str, text: str, freeze: str = "") -> None:
+        session.pump.feed(
+            e.ShellAlarmed(at=self._clock.now(), key=key, level=level, text=text, freeze=freeze)
+        )
+
+    def _lag(self, late: int) -> None:
+        if late < LAG_WARN:
+            return
+        freeze = "LOOP_LAG" if late >= LAG_FREEZE else ""
+        for session in self._sessions:
+            if not session.ended.done():
+                text = f"the event loop was {late // MS} ms late"
+                self._alarm(session, "LOOP_LAG", "warning", text, freeze)
+
+    def _kill_files(self, session: Session) -> None:
+        for name, verb in KILL_FILES.items():
+            mark = (session.name, name)
+            present = (session.directory / name).exists()
+            if present and mark not in self._killed:
+                self._killed.add(mark)
+                session.ask(
+                    e.OperatorAsked(
+                        at=self._clock.now(),
+                        verb=verb,
+                        request_id=f"file:{name}:{self._clock.now()}",
+                        by=f"the file {name}",
+                    )
+                )
+            elif not present:
+                self._killed.discard(mark)
+
+    def _disk(self, session: Session) -> None:
+        now = self._clock.now()
+        if now - self._disk_at < DISK_EVERY:
+            return
+        self._disk_at = now
+        free, total = free_bytes(session.directory)
+        if free < DISK_FREE_MIN or free * DISK_SHARE_MIN < total:
+            text = f"{free // (1 << 20)} MiB are left on the disk of {session.directory}"
+            self._alarm(session, "DISK", "alarm", text, "DISK")
+
+
+def free_bytes(path: Path) -> tuple[int, int]:
+    """Return the bytes that we may still write, and the size of the file system."""
+    stat = os.statvfs(path)
+    return stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize

@@ -1,0 +1,1 @@
+"""The recordings that ship with the simulated venue, and the script that made them."""
