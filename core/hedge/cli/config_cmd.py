@@ -45,7 +45,7 @@ def show(
 @app.command()
 def path(as_json: Json = False, config: ConfigPath = None, state_dir: StateDir = None) -> None:
     """Show which file is read, and where state and sockets live."""
-    from hedge.config.resolve import find_config
+    from hedge.config.resolver import find_config
 
     state, runtime = places(state_dir)
     file = find_config(config, os.environ, Path.cwd())
@@ -60,7 +60,7 @@ def path(as_json: Json = False, config: ConfigPath = None, state_dir: StateDir =
 @app.command("schema")
 def show_schema() -> None:
     """Print the JSON Schema of hedge.toml."""
-    from hedge.config.resolve import schema
+    from hedge.config.resolver import schema
 
     print(json.dumps(schema(), indent=2))
 

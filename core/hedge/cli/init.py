@@ -121,7 +121,7 @@ def init(
 def render(*, spot: str, futures: str, symbol: str, usd: str) -> str:
     """Return the file for one hedge; the values are checked first, as every configuration is."""
     from hedge.config.layers import Flags
-    from hedge.config.resolve import resolve
+    from hedge.config.resolver import resolve
     from hedge.config.values import VenueRef
 
     flags = Flags(spot=spot, futures=futures, symbol=symbol, usd=usd)

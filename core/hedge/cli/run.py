@@ -11,6 +11,7 @@ from hedge.cli.options import ConfigPath, StateDir, one_of
 
 def run(
     names: Annotated[list[str] | None, typer.Argument(help="Hedges; else all enabled.")] = None,
+    *,
     config: ConfigPath = None,
     state_dir: StateDir = None,
     spot: Annotated[str, typer.Option("--spot", help="venue[:sub][@account]")] = "",

@@ -16,7 +16,7 @@ from hedge.config.add import parse_add
 from hedge.config.dirs import prepare_dir, runtime_dir, state_dir
 from hedge.config.layers import Flags
 from hedge.config.plan import RunPlan, request_id
-from hedge.config.resolve import Resolved, resolve
+from hedge.config.resolver import Resolved, resolve
 from hedge.config.values import to_decimal
 from hedge.errors import ConfigError, SafetyRefusal, UsageError
 from hedge.model.numbers import plain

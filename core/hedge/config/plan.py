@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from hedge.config.resolve import Resolved
+from hedge.config.resolver import Resolved
 from hedge.config.settings import HedgeSettings
 from hedge.decide.terms import Action
 

@@ -135,6 +135,7 @@ class Engine:
                 self.touched = observe(books.tally, rate, self.terms.funding)
             case e.FundingPaid(payment=payment):
                 self.touched = books.book_payment(payment)
+                self.volatile.paid |= self.touched
             case e.BalanceSeen(balance=balance):
                 self.volatile.hint_balance(self.terms, books, balance)
             case e.PositionSeen(position=position):
@@ -211,7 +212,9 @@ class Engine:
         for client_order_id in event.missing:
             touched |= book.vanished(client_order_id, at)
         for payment in event.payments:
-            touched |= books.book_payment(payment)
+            paid = books.book_payment(payment)
+            self.volatile.paid |= paid
+            touched |= paid
         if event.funding is not None:
             self.market.see_funding(event.funding, at)
             touched |= observe(books.tally, event.funding, self.terms.funding)

@@ -162,13 +162,13 @@ class LegBook:
         """Bring the leg's total up to date with one order's fills, known and owed fees included."""
         if record.side is None:
             return
-        fees = record.base_fees
+        fees = record.base_fees if self.leg is Leg.SPOT else ZERO
         owed = record.filled - record.itemised
         if owed > 0:
             self.owed[record.client_order_id] = record
         else:
             self.owed.pop(record.client_order_id, None)
-        if owed > 0 and self.terms.fee_in_base and record.side is Side.BUY:
+        if owed > 0 and self.leg is Leg.SPOT and self.terms.fee_in_base and record.side is Side.BUY:
             fees += owed * max(self.terms.maker_fee, self.terms.taker_fee)
         now = record.side.sign * record.filled - fees
         if now != record.contribution:
@@ -244,7 +244,7 @@ class LegBook:
             return
         self.held += fill.signed_quantity
         self.external += fill.signed_quantity
-        if fill.fee_asset == self.terms.instrument.base:
+        if self.leg is Leg.SPOT and fill.fee_asset == self.terms.instrument.base:
             self.held -= fill.fee
         self._book_cash(fill)
         self.changed_at = at

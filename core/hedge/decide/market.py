@@ -8,6 +8,8 @@ from hedge.model import FundingRate, Leg, Mark, Quote, StreamKind
 from hedge.model.numbers import BPS, ZERO
 
 DEPTH_SAMPLES = 10
+COIN_APART_MAX = Decimal("0.05")
+"""Further apart than this, two prices are not of one coin, or a multiplier is wrong."""
 REFERENCES_APART_MAX = Decimal("0.01")
 """Mark and mid must agree within this before either is believed."""
 
@@ -81,6 +83,16 @@ class Market:
         if abs(self.mark.mark - mid) > mid * REFERENCES_APART_MAX:
             return None
         return mid
+
+    def price_ratio(self) -> Decimal | None:
+        """Return futures mid / spot mid, per base coin; None before both are known."""
+        spot, futures = self.mid(Leg.SPOT), self.mid(Leg.FUTURES)
+        return None if spot is None or futures is None else futures / spot
+
+    def same_coin(self) -> bool:
+        """Return whether both legs can be prices of one coin (B14)."""
+        ratio = self.price_ratio()
+        return ratio is not None and abs(ratio - 1) <= COIN_APART_MAX
 
     def basis_bps(self) -> Decimal | None:
         """Return (perpetual bid - spot ask) / spot ask in bps: what an entry would lock in."""

@@ -83,7 +83,7 @@ class UnlawfulStepError(AssertionError):
 
 
 def step(mode: Mode, trigger: Trigger) -> Mode:
-    """Return the mode after ``trigger``; raise `UnlawfulStepError` naming both where there is none."""
+    """Return the mode after ``trigger``; raise `UnlawfulStepError` naming both."""
     try:
         return TRANSITIONS[mode, trigger]
     except KeyError:

@@ -1,12 +1,12 @@
-"""What was asked and what it leads to: actions, operator's commands, and the ways between modes."""
+"""What the start line leads to: actions, and the ways between the modes."""
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
-from hedge.decide import exposure, funding_policy, spot_task
-from hedge.decide.events import Verb
-from hedge.decide.mode import Mode, Trigger, Trip, step
+from hedge.decide import exposure, funding_policy, operate, spot_task, steps
+from hedge.decide.mode import Mode, Trigger
 from hedge.decide.risk import Reason
 from hedge.decide.terms import Action, InventoryRule, seconds
 from hedge.model import Leg
@@ -20,19 +20,10 @@ EQUITY_PATIENCE_S = 30
 """How long an end waits for its closing equity before it ends without."""
 RECORDING_PATIENCE_S = 30
 
-OPERATOR_TRIGGERS = {
-    Verb.PAUSE: Trigger.PAUSE,
-    Verb.RESUME: Trigger.RESUME,
-    Verb.CLEAR: Trigger.CLEAR,
-    Verb.RESOLVE: Trigger.RESOLVE,
-    Verb.ADOPT: Trigger.ADOPT,
-    Verb.STOP: Trigger.STOP,
-}
-
 
 def decide(engine: "Engine") -> bool:
     """Advance the run; return whether orders may be thought of at all."""
-    _operate(engine)
+    operate.decide(engine)
     if not engine.volatile.recovered:
         _unrecovered(engine)
         engine.hold(Reason.RECOVERING)
@@ -110,7 +101,8 @@ def _begin(engine: "Engine", asked: e.ActionAsked) -> None:
     """Run an action exactly once: resume an open run, else open one (behaviour, Start)."""
     books = engine.books
     adoption = f"adopt:{asked.request_id}"
-    if asked.adopt is not None and adoption not in books.requests:
+    managed = engine.terms.inventory is InventoryRule.MANAGED
+    if asked.adopt is not None and managed and adoption not in books.requests:
         engine.issue(
             c.BookExternal(
                 leg=Leg.SPOT, quantity=asked.adopt, reason="ADOPTED", request_id=adoption
@@ -143,17 +135,17 @@ def _begin(engine: "Engine", asked: e.ActionAsked) -> None:
     match asked.action:
         case Action.DEFAULT if books.futures.held:
             open_run(waiting=False)
-            _to(engine, Trigger.FOUND, "a position is here: watch it")
+            steps.change_mode(engine, Trigger.FOUND, "a position is here: watch it")
             engine.issue(c.CloseRun(run_id=run_id, reason="HALT"))
         case Action.DEFAULT | Action.SINGLE | Action.SCALE:
             open_run(waiting=True)
             if books.mode is not Mode.HALT:
-                _to(engine, Trigger.FOUND, "superseded")
+                steps.change_mode(engine, Trigger.FOUND, "superseded")
                 open_run(waiting=True)
             engine.volatile.enter_now = asked.enter_now
         case Action.LIQUIDATION:
             open_run(waiting=False)
-            liquidate(engine, Trigger.LIQUIDATE, "action liquidation")
+            steps.liquidate(engine, Trigger.LIQUIDATE, "action liquidation")
 
 
 def _position_allows(engine: "Engine", asked: e.ActionAsked) -> bool:
@@ -186,9 +178,8 @@ def _position_allows(engine: "Engine", asked: e.ActionAsked) -> bool:
 
 
 def _baseline(engine: "Engine") -> None:
-    """Have both accounts measured before the first order, so that the report has its beginning."""
-    books = engine.books
-    if not books.equity_labels and not books.spot.open and not books.futures.open:
+    """Have both accounts measured before a run's first order: where its report begins."""
+    if _quiet(engine):
         _read_equity(engine, "start")
 
 
@@ -206,112 +197,6 @@ def _equity_open(engine: "Engine") -> bool:
         return False
     engine.due(engine.volatile.equity_since + seconds(EQUITY_PATIENCE_S))
     return True
-
-
-def _to(engine: "Engine", trigger: Trigger, why: str) -> None:
-    mode = step(engine.books.mode, trigger)
-    engine.issue(c.ChangeMode(mode=mode, trigger=trigger, why=why))
-    engine.volatile.settle_from = 0
-    engine.volatile.progress_at = engine.now
-
-
-def liquidate(engine: "Engine", trigger: Trigger, why: str) -> None:
-    """Unwind both legs from here on."""
-    _to(engine, trigger, why)
-    engine.issue(c.SetTarget(quantity=ZERO, price=engine.spot_price, why=why))
-
-
-# -- the operator --------------------------------------------------------------------------------
-
-
-def _operate(engine: "Engine") -> None:
-    waiting = engine.volatile.operator
-    while waiting:
-        asked = waiting[0]
-        if asked.verb in (Verb.SCALE, Verb.LIQUIDATE, Verb.ADOPT) and not engine.volatile.recovered:
-            return
-        waiting.pop(0)
-        _perform(engine, asked)
-
-
-def _perform(engine: "Engine", asked: e.OperatorAsked) -> None:
-    books = engine.books
-    trigger = OPERATOR_TRIGGERS.get(asked.verb)
-    if trigger is not None:
-        step(books.mode, trigger)  # every verb is lawful in every mode, or the table is wrong
-    match asked.verb:
-        case Verb.PAUSE | Verb.RESUME:
-            engine.issue(c.SetPaused(paused=asked.verb is Verb.PAUSE))
-        case Verb.STOP:
-            if not books.stopping_at:
-                engine.issue(c.SetStopping(stopping=True, at=engine.now))
-        case Verb.CLEAR:
-            reasons = list(books.trips) if asked.subject in ("", "*") else [asked.subject]
-            for reason in reasons:
-                engine.untrip(reason)
-        case Verb.RESOLVE:
-            _resolve(engine, asked)
-        case Verb.ADOPT:
-            if asked.quantity is not None:
-                engine.issue(
-                    c.BookExternal(leg=Leg.SPOT, quantity=asked.quantity, reason="ADOPTED")
-                )
-        case Verb.SCALE:
-            _scale(engine, asked)
-        case Verb.LIQUIDATE:
-            if books.unexplained and engine.terms.inventory is InventoryRule.MANAGED:
-                engine.issue(c.Notice(key="NOT_ADOPTED", text="adopt the position first"))
-                return
-            _open_for(engine, Action.LIQUIDATION, asked.request_id)
-            liquidate(engine, Trigger.LIQUIDATE, f"asked by {asked.by or 'the operator'}")
-        case Verb.FREEZE:
-            engine.trip("OPERATOR", Trip.FREEZE_SPOT, "frozen by the operator")
-        case Verb.LOCK:
-            engine.trip("OPERATOR", Trip.LOCKED, "locked by the operator")
-        case Verb.ACK:
-            pass
-
-
-def _open_for(engine: "Engine", action: Action, request_id: str) -> None:
-    """Another action supersedes the open run; the process's own line stays what resumes it."""
-    run = engine.books.run
-    if run.open:
-        engine.issue(c.CloseRun(run_id=run.run_id, reason=f"superseded by {action.value}"))
-    engine.issue(
-        c.OpenRun(run_id=run.run_id + 1, action=action, request_id=run.request_id or request_id)
-    )
-
-
-def _scale(engine: "Engine", asked: e.OperatorAsked) -> None:
-    if engine.books.unexplained and engine.terms.inventory is InventoryRule.MANAGED:
-        engine.issue(c.Notice(key="NOT_ADOPTED", text="adopt the position first"))
-        return
-    mid = engine.market.mid(Leg.SPOT)
-    if mid is None:
-        engine.volatile.operator.insert(0, asked)
-        return
-    target = asked.quantity
-    usd = asked.usd if asked.usd is not None else engine.terms.usd
-    if target is None and usd is not None:
-        target = exposure.target_inventory(usd, mid, engine.terms)
-    if target is None:
-        target = engine.terms.quantity
-    assert target is not None
-    _open_for(engine, Action.SCALE, asked.request_id)
-    _to(engine, Trigger.SCALE, f"scale to {plain(target)}")
-    engine.issue(c.SetTarget(quantity=target, price=mid, why="scale"))
-
-
-def _resolve(engine: "Engine", asked: e.OperatorAsked) -> None:
-    """A person says that an order in doubt never came to be; the books believe the person."""
-    for book in engine.leg_books():
-        record = book.open.get(asked.subject)
-        if record is not None and record.doubt_at:
-            evidence = f"resolved by {asked.by or 'the operator'}"
-            engine.issue(
-                c.DeclareDead(leg=book.leg, client_order_id=asked.subject, evidence=evidence)
-            )
-            engine.untrip("IN_DOUBT")
 
 
 # -- ways out ------------------------------------------------------------------------------------
@@ -344,7 +229,7 @@ def _built(engine: "Engine") -> None:
     reads = [note.last for note in notes.legs.values()]
     agreed = all(note.agreed for note in notes.legs.values())
     if agreed and all(read is not None and read.asked_at >= due for read in reads):
-        _to(engine, Trigger.BUILT, engine.describe_delta())
+        steps.change_mode(engine, Trigger.BUILT, engine.describe_delta())
         engine.issue(c.SetTarget(quantity=None, why="built"))
         if books.run.open and books.run.action is not Action.SINGLE:
             engine.issue(c.CloseRun(run_id=books.run.run_id, reason="HALT"))
@@ -389,7 +274,7 @@ def _unwound(engine: "Engine") -> None:
     if not all(note.agreed for note in notes.values()):
         return
     left = f"left: {plain(books.spot.held)} spot, {plain(books.futures.held)} futures"
-    _to(engine, Trigger.UNWOUND, left)
+    steps.change_mode(engine, Trigger.UNWOUND, left)
     engine.issue(c.SetTarget(quantity=None, why="unwound"))
     engine.volatile.ending = (0, "UNWOUND", left)
     _read_equity(engine, "end")
@@ -408,6 +293,10 @@ def _halted(engine: "Engine") -> None:
         return
     if not books.run.open and books.run.closed_why == "UNWOUND" and not books.futures.held:
         engine.issue(c.EndRun(exit_code=0, reason="UNWOUND", text="flat already"))
+        return
+    if engine.volatile.paid and _quiet(engine):
+        engine.volatile.paid = False
+        _read_equity(engine, "settled")
         return
     _exit(engine)
 
@@ -430,6 +319,14 @@ def _enter(engine: "Engine") -> None:
     if mid is None:
         engine.hold(Reason.NO_PRICE, "leg=spot")
         return
+    ratio = engine.market.price_ratio()
+    if ratio is None:
+        engine.hold(Reason.NO_PRICE, "leg=futures")
+        return
+    if not engine.market.same_coin():
+        text = f"futures / spot price is {plain(ratio.quantize(Decimal('0.0001')))}: another coin?"
+        engine.issue(c.EndRun(exit_code=5, reason="PRICE_RATIO", text=text))
+        return
     target = terms.quantity
     if target is None:
         assert terms.usd is not None
@@ -440,7 +337,7 @@ def _enter(engine: "Engine") -> None:
         return
     engine.volatile.enter_now = False
     trigger = Trigger.SCALE if books.run.action is Action.SCALE else Trigger.BUILD
-    _to(engine, trigger, f"target {plain(target)}")
+    steps.change_mode(engine, trigger, f"target {plain(target)}")
     engine.issue(c.SetTarget(quantity=target, price=mid, why=books.run.action.value))
 
 
@@ -462,7 +359,7 @@ def _exit(engine: "Engine") -> None:
         rate = engine.market.funding
         assert rate is not None
         engine.due(rate.next_at + 1)
-        engine.hold("SETTLEMENT_GUARD")
+        engine.hold(Reason.SETTLEMENT_GUARD)
         return
     if not books.run.open:
         engine.issue(
@@ -473,7 +370,7 @@ def _exit(engine: "Engine") -> None:
             )
         )
     rate_8h = plain(books.tally.last_rate_8h)
-    liquidate(
+    steps.liquidate(
         engine, Trigger.FUNDING_EXIT, f"funding {rate_8h} per 8 h, {books.tally.below} in a row"
     )
 

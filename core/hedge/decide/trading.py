@@ -167,6 +167,9 @@ def _blocked(engine: "Engine", side: Side, *, hedged: bool) -> tuple[str, str] |
             engine.volatile.dirty(leg)
             engine.due(now + millis(limits.feed_stale_ms) // 2)
             return Reason.FEED_STALE, f"leg={leg.value}"
+    if side is Side.BUY and not engine.market.same_coin():
+        engine.volatile.price_hot = True
+        return Reason.PRICE_RATIO, f"ratio={engine.market.price_ratio()}"
     retry_at = engine.volatile.legs[Leg.SPOT].retry_at
     if now < retry_at:
         engine.due(retry_at)

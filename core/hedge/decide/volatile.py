@@ -67,6 +67,8 @@ class Volatile:
         self.recording_ended_at = 0
         self.progress_at = started_at
         self.price_hot = False
+        self.paid = False
+        """A settlement was paid since the last measurement of equity."""
         self.settle_from = 0
         self.unhedged_since = 0
         self.unhedged_max = Decimal(0)

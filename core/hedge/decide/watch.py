@@ -11,7 +11,7 @@ from hedge.decide import exposure, funding_policy
 from hedge.decide.mode import Mode, Trigger, Trip, step
 from hedge.decide.terms import millis, seconds
 from hedge.model import FillKind, Leg
-from hedge.model.numbers import DAY, HOUR, MINUTE, ZERO, plain
+from hedge.model.numbers import DAY, HOUR, MINUTE, SECOND, ZERO, plain
 
 if TYPE_CHECKING:
     from hedge.decide.engine import Engine
@@ -101,7 +101,7 @@ def _feeds(engine: "Engine", *, active: bool) -> None:
         answers = now - heard <= millis(limits.feed_dead_ms)
         level = Trip.HEDGE_ONLY if answers else Trip.LOCKED
     if engine.books.trips.get("DATA_AGE", 0) < level:
-        text = f"prices are {worst // 1_000_000_000 if worst < DAY else 'not there'} s old"
+        text = f"prices are {worst // SECOND} s old" if worst < DAY else "no prices have come"
         engine.trip("DATA_AGE", level, text)
         engine.alarm("DATA_AGE", "warning", text)
 
@@ -210,7 +210,7 @@ def _ladder(engine: "Engine", gap: Decimal, notional: Decimal) -> None:
 
 
 def repair(engine: "Engine") -> None:
-    """Reduce the spot leg to what the futures leg still covers (pre-authorised, never enlarging)."""
+    """Reduce the spot leg to what the futures leg covers (pre-authorised, never enlarging)."""
     covered = -engine.position / engine.terms.hedge_ratio if engine.position < 0 else ZERO
     if engine.books.target is not None and engine.books.target <= covered:
         return

@@ -42,6 +42,7 @@ class _Timer(asyncio.TimerHandle):
 
     due_ns = 0
     order = 0
+    _scheduled: bool
 
     def __lt__(self, other: object) -> bool:
         assert isinstance(other, _Timer)
@@ -64,6 +65,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector = _HurriedSelector()
         selector.loop = self
         super().__init__(selector)
+        # The base class adds this to the time to see what is due; at 2**24 s its nanosecond is lost
+        # in the rounding of a double, and nothing would ever be due again.
+        self._clock_resolution = 0.000_001
 
     def time(self) -> float:
         return self.ns / SECOND
@@ -74,7 +78,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         first = scheduled[0].due_ns if scheduled else self.ns + round(timeout * SECOND)
         self.ns = max(self.ns + 1, first)
 
-    def call_at(
+    def call_at(  # type: ignore[override] # typeshed's TypeVarTuple, which adds nothing here
         self,
         when: float,
         callback: Callable[..., object],

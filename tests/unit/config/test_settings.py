@@ -4,6 +4,7 @@ Method: field by field comparison; the examples are read by the real resolver, o
 once with every commented line made active.
 """
 
+import importlib
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -11,10 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import hedge.config
 from hedge.cli.init import render
 from hedge.config import HedgeSettings, RunPlan, VenueRef, hedge_terms_parts, request_id, resolve
 from hedge.config.layers import Flags
-from hedge.config.resolve import schema
+from hedge.config.resolver import schema
 from hedge.config.settings import ExecutionSettings, FundingSettings, LimitSettings, RunSettings
 from hedge.decide.terms import ExecutionTerms, FundingTerms, LimitTerms
 
@@ -141,3 +143,12 @@ def test_plan_reads_its_hedges(tmp_path: Path) -> None:
     )  # fmt: skip
     assert plan.action("btc-usdt-sim-sim") == "single"
     assert plan.sources("btc-usdt-sim-sim")["action"] == "--action"
+
+
+def test_the_face_gives_functions_in_any_order_of_import() -> None:
+    names = ["resolver", "settings", "plan", "dirs", "values", "layers", "files", "add"]
+    for name in names:
+        importlib.import_module(f"hedge.config.{name}")
+    assert not set(names) & set(hedge.config.__all__)
+    for name in hedge.config.__all__:
+        assert callable(getattr(hedge.config, name)), name

@@ -1,0 +1,120 @@
+"""What a person asks of a running hedge: each verb checked against the mode table, then done."""
+
+from typing import TYPE_CHECKING
+
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide import exposure, steps
+from hedge.decide.events import Verb
+from hedge.decide.mode import Trigger, Trip, step
+from hedge.decide.terms import Action, InventoryRule
+from hedge.model import Leg
+from hedge.model.numbers import plain
+
+if TYPE_CHECKING:
+    from hedge.decide.engine import Engine
+
+OPERATOR_TRIGGERS = {
+    Verb.PAUSE: Trigger.PAUSE,
+    Verb.RESUME: Trigger.RESUME,
+    Verb.CLEAR: Trigger.CLEAR,
+    Verb.RESOLVE: Trigger.RESOLVE,
+    Verb.ADOPT: Trigger.ADOPT,
+    Verb.STOP: Trigger.STOP,
+}
+
+
+def decide(engine: "Engine") -> None:
+    """Perform what was asked, in its order; what moves money waits for the recovery."""
+    waiting = engine.volatile.operator
+    while waiting:
+        asked = waiting[0]
+        if asked.verb in (Verb.SCALE, Verb.LIQUIDATE, Verb.ADOPT) and not engine.volatile.recovered:
+            return
+        waiting.pop(0)
+        _perform(engine, asked)
+
+
+def _perform(engine: "Engine", asked: e.OperatorAsked) -> None:
+    books = engine.books
+    trigger = OPERATOR_TRIGGERS.get(asked.verb)
+    if trigger is not None:
+        step(books.mode, trigger)  # every verb is lawful in every mode, or the table is wrong
+    match asked.verb:
+        case Verb.PAUSE | Verb.RESUME:
+            engine.issue(c.SetPaused(paused=asked.verb is Verb.PAUSE))
+        case Verb.STOP:
+            if not books.stopping_at:
+                engine.issue(c.SetStopping(stopping=True, at=engine.now))
+        case Verb.CLEAR:
+            reasons = list(books.trips) if asked.subject in ("", "*") else [asked.subject]
+            for reason in reasons:
+                engine.untrip(reason)
+        case Verb.RESOLVE:
+            _resolve(engine, asked)
+        case Verb.ADOPT:
+            if engine.terms.inventory is InventoryRule.ACCOUNT:
+                text = "the whole account is this hedge's already"
+                engine.issue(c.Notice(key="NOTHING_TO_ADOPT", text=text))
+            elif asked.quantity is not None:
+                engine.issue(
+                    c.BookExternal(leg=Leg.SPOT, quantity=asked.quantity, reason="ADOPTED")
+                )
+        case Verb.SCALE:
+            _scale(engine, asked)
+        case Verb.LIQUIDATE:
+            if books.unexplained and engine.terms.inventory is InventoryRule.MANAGED:
+                engine.issue(c.Notice(key="NOT_ADOPTED", text="adopt the position first"))
+                return
+            _open_for(engine, Action.LIQUIDATION, asked.request_id)
+            steps.liquidate(engine, Trigger.LIQUIDATE, f"asked by {asked.by or 'the operator'}")
+        case Verb.FREEZE:
+            engine.trip("OPERATOR", Trip.FREEZE_SPOT, f"frozen by {asked.by or 'the operator'}")
+        case Verb.LOCK:
+            text = f"locked by {asked.by or 'the operator'}"
+            engine.trip(asked.subject or "OPERATOR", Trip.LOCKED, text)
+            engine.alarm(f"LOCKED_{asked.subject or 'OPERATOR'}", "page", text)
+        case Verb.ACK:
+            pass
+
+
+def _open_for(engine: "Engine", action: Action, request_id: str) -> None:
+    """Another action supersedes the open run; the process's own line stays what resumes it."""
+    run = engine.books.run
+    if run.open:
+        engine.issue(c.CloseRun(run_id=run.run_id, reason=f"superseded by {action.value}"))
+    engine.issue(
+        c.OpenRun(run_id=run.run_id + 1, action=action, request_id=run.request_id or request_id)
+    )
+
+
+def _scale(engine: "Engine", asked: e.OperatorAsked) -> None:
+    if engine.books.unexplained and engine.terms.inventory is InventoryRule.MANAGED:
+        engine.issue(c.Notice(key="NOT_ADOPTED", text="adopt the position first"))
+        return
+    mid = engine.market.mid(Leg.SPOT)
+    if mid is None:
+        engine.volatile.operator.insert(0, asked)
+        return
+    target = asked.quantity
+    usd = asked.usd if asked.usd is not None else engine.terms.usd
+    if target is None and usd is not None:
+        target = exposure.target_inventory(usd, mid, engine.terms)
+    if target is None:
+        target = engine.terms.quantity
+    assert target is not None
+    _open_for(engine, Action.SCALE, asked.request_id)
+    steps.change_mode(engine, Trigger.SCALE, f"scale to {plain(target)}")
+    engine.issue(c.SetTarget(quantity=target, price=mid, why="scale"))
+
+
+def _resolve(engine: "Engine", asked: e.OperatorAsked) -> None:
+    """A person says that an order in doubt never came to be; the books believe the person."""
+    for book in engine.leg_books():
+        record = book.open.get(asked.subject)
+        if record is not None and record.doubt_at:
+            evidence = f"resolved by {asked.by or 'the operator'}"
+            engine.issue(
+                c.DeclareDead(leg=book.leg, client_order_id=asked.subject, evidence=evidence)
+            )
+            engine.untrip("IN_DOUBT")
