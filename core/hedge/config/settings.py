@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hedge.config.values import (
     ENVIRONMENTS,
@@ -198,8 +199,28 @@ class NotifierSettings(Table):
         return self
 
 
-class Settings(Table):
-    """The whole file, with everything that was laid over it."""
+class Settings(BaseSettings):
+    """The whole file, with everything that was laid over it.
+
+    The layers arrive laid already (`hedge.config.layers` knows the source of every value and
+    refuses what it does not know), so the usual sources of a `BaseSettings` are switched off.
+    """
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
 
     run: RunSettings = RunSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -76,7 +76,10 @@ def _feeds(engine: "Engine", *, active: bool) -> None:
     """Freeze on old prices; the only trip that clears itself."""
     limits, now = engine.terms.limits, engine.now
     stale = millis(limits.feed_stale_ms)
-    worst = max(engine.market.age(Leg.SPOT, now), engine.market.age(Leg.FUTURES, now))
+    # An idle hedge is not promised a quote each second; the promise begins with the mode.
+    watched = now - max(engine.books.moded_at, engine.volatile.started_at)
+    ages = (engine.market.age(Leg.SPOT, now), engine.market.age(Leg.FUTURES, now))
+    worst = min(max(ages), watched) if active else max(ages)
     if active:
         for leg in Leg:
             age = engine.market.age(leg, now)

@@ -1,0 +1,59 @@
+# Two commands matter: `make demo` and `make test`. Both create their environment by themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := core plugins tests bench docs/generate.py
+SEEDS ?= 10000
+SUITE ?= sim
+N ?= 1
+
+.PHONY: demo test check lint types contracts pytest bench soak seed docs clean
+
+demo: $(VENV)/.installed
+	$(BIN)/hedge demo
+
+test: $(VENV)/.tested check pytest
+
+check: lint types contracts
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hedge needs Python >= 3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(PIP) install -c constraints.txt -e '.[test]'
+	@touch $@
+
+lint: $(VENV)/.tested
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+
+types: $(VENV)/.tested
+	$(BIN)/mypy --strict core plugins
+
+contracts: $(VENV)/.tested
+	$(BIN)/lint-imports --no-logo
+
+pytest: $(VENV)/.tested
+	$(BIN)/python -X faulthandler -m pytest --durations=15
+
+bench: $(VENV)/.tested
+	$(BIN)/python bench/run.py
+
+soak: $(VENV)/.tested
+	$(BIN)/python tests/simulation/run.py --suite $(SUITE) --seeds $(SEEDS)
+
+seed: $(VENV)/.tested
+	$(BIN)/python tests/simulation/run.py --seed $(N)
+
+docs: $(VENV)/.tested
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
