@@ -45,6 +45,10 @@ from hedge_sim.truth import VERSION, Truth, path_of
 DATA_ENDED = "DATA_ENDED"
 OUTAGE = "OUTAGE"
 SNAPSHOTS_MAX = 4_096
+SHOWN_APART = 200 * MS
+"""Several requests within a moment are shown one fresh quote, not one each."""
+MARGIN_APART = 1_000 * MS
+"""How often a venue looks whether an account still carries its margin."""
 
 
 Snapshot = tuple[int, tuple[Balance, ...], dict[str, Position]]
@@ -64,7 +68,8 @@ class SimVenue:
         self._timer_at = 0
         self._timers: dict[int, TimerHandle] = {}
         self._busy_until = 0
-        self._pushed_at = -1
+        self._pushed_at = -SHOWN_APART
+        self._margin_at = 0
         self._dark: set[str] = set()
         self._snapshots: deque[Snapshot] = deque(maxlen=SNAPSHOTS_MAX)
         self.unreachable_until = 0
@@ -280,7 +285,8 @@ class SimVenue:
         if until > self._done:
             if self.exchange.account.open:
                 self.exchange.match(self._done, until)
-            if self.exchange.account.holdings:
+            if self.exchange.account.holdings and until - self._margin_at >= MARGIN_APART:
+                self._margin_at = until
                 self.exchange.check_liquidation(until)
 
     def _reach(self, at: int) -> None:
@@ -389,9 +395,9 @@ class SimVenue:
         return not self._users
 
     def show(self, *, again: bool = False) -> None:
-        """Push fresh quotes, marks and signs of life, once for a moment unless ``again``."""
+        """Push fresh quotes, marks and signs of life; not twice within `SHOWN_APART`."""
         now = self.clock.now()
-        if (self._pushed_at == now and not again) or self.ended:
+        if (now - self._pushed_at < SHOWN_APART and not again) or self.ended:
             return
         self._pushed_at = now
         at = now - self.shift

@@ -12,7 +12,7 @@ import msgspec
 from hedge.decide import commands as c
 from hedge.decide.funding_policy import FundingTally
 from hedge.decide.leg_book import LegBook
-from hedge.decide.mode import Mode, step
+from hedge.decide.mode import Mode, Trigger, step
 from hedge.decide.terms import Action, HedgeTerms, InventoryRule
 from hedge.model import FundingPayment, Leg
 from hedge.model.numbers import ZERO
@@ -127,6 +127,8 @@ class Books:
                 assert step(self.mode, trigger) is mode
                 self.mode = mode
                 self.moded_at = at
+                if trigger is Trigger.BUILT:
+                    self.external_at = 0  # equal again, and confirmed: what was lost is mended
                 self.run.waiting = False
             case c.SetTarget(quantity=quantity, price=price):
                 self.target, self.target_price = quantity, price

@@ -23,9 +23,11 @@ from hedge.decide.rows import AnyEntry, Row
 from hedge.decide.terms import HedgeTerms
 from hedge.decide.volatile import Volatile
 from hedge.model import FillKind, Leg, StreamKind
-from hedge.model.numbers import plain
+from hedge.model.numbers import MS, plain
 
 FAR = 1 << 62
+WAKE_APART = 10 * MS
+"""No rule is woken sooner than this after it looked; one that asks for less waits for it."""
 
 
 class Engine:
@@ -105,6 +107,7 @@ class Engine:
             case e.OrderReported():
                 self.touched = books.leg(event.leg).book_report(event.report, at)
                 self.market.account_heard_at[event.leg] = at
+                self.volatile.accepted(event.leg)
             case e.FillSeen(fill=fill):
                 self.touched = self._absorb_fill(event)
                 self.market.account_heard_at[fill.leg] = at
@@ -132,7 +135,7 @@ class Engine:
                 self.volatile.unread(leg, event, at)
             case e.FundingSeen(rate=rate):
                 self.market.see_funding(rate, at)
-                self.touched = observe(books.tally, rate, self.terms.funding)
+                self.touched = observe(books.tally, rate, self.terms.funding, at)
             case e.FundingPaid(payment=payment):
                 self.touched = books.book_payment(payment)
                 self.volatile.paid |= self.touched
@@ -149,6 +152,7 @@ class Engine:
                 self.volatile.dirty(leg)
             case e.EngineStarted(boot_id=boot_id, epoch=epoch):
                 books.restart(boot_id, epoch, at)
+                self.market.up.clear()  # this process's streams say for themselves how they are
                 self.volatile = Volatile(
                     started_at=at, replayed_to=self.volatile.replayed_to or self.now
                 )
@@ -217,7 +221,7 @@ class Engine:
             touched |= paid
         if event.funding is not None:
             self.market.see_funding(event.funding, at)
-            touched |= observe(books.tally, event.funding, self.terms.funding)
+            touched |= observe(books.tally, event.funding, self.terms.funding, at)
         if touched:
             self.volatile.dirty(event.leg)
         self.volatile.audited(event)
@@ -255,7 +259,7 @@ class Engine:
             trading.decide(self)
         self.volatile.audit_just_in = False
         if self._due < self._wake_at and not self.books.ended:
-            self._wake_at = max(self._due, self.now + 1)
+            self._wake_at = max(self._due, self.now + WAKE_APART)
             self._out.append(c.WakeAt(wake_at=self._wake_at))
 
     # -- what the rooms ask ----------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import enum
 from decimal import Decimal
 
-from hedge.decide.terms import HedgeTerms
+from hedge.decide.terms import HedgeTerms, InventoryRule
 from hedge.model.numbers import BPS, ZERO, common_step, floor_to
 
 EXPOSURE_SHARE = Decimal("0.005")
@@ -79,11 +79,16 @@ def pair_step(terms: HedgeTerms) -> Decimal:
     return common_step(spot, futures) if terms.hedge_ratio == 1 else spot
 
 
+def hedge_min(terms: HedgeTerms, price: Decimal) -> Decimal:
+    """Return the least futures order that is no less by its own limit, at the widest collar."""
+    return terms.futures.instrument.smallest_order(price * (1 - terms.limits.collar_max))
+
+
 def slice_min(terms: HedgeTerms, price: Decimal) -> Decimal:
     """Return the least spot quantity whose hedge both venues take."""
     step = pair_step(terms)
-    spot = terms.spot.instrument.smallest_order(price)
-    futures = terms.futures.instrument.smallest_order(price)
+    spot = terms.spot.instrument.smallest_order(price * (1 - terms.limits.collar))
+    futures = hedge_min(terms, price)
     if terms.hedge_ratio != 1:
         futures = futures / terms.hedge_ratio
     least = max(spot, futures)
@@ -113,6 +118,14 @@ def clip_notional(terms: HedgeTerms, price: Decimal) -> Decimal:
     """Return the largest order, in quote; never below two of the smallest hedges."""
     share = min(CLIP_SHARE * terms.target_notional(price), CLIP_QUOTE)
     return max(share, exposure_max(terms, price), 2 * slice_min(terms, price) * price)
+
+
+def position_cap(terms: HedgeTerms, price: Decimal, target: Decimal) -> Decimal | None:
+    """Return the largest short, in coins, where a deposit could grow the inventory beyond it."""
+    if terms.inventory is not InventoryRule.ACCOUNT:
+        return None
+    notional = notional_max(terms, price, target)
+    return None if notional is None else notional / price
 
 
 def notional_max(terms: HedgeTerms, price: Decimal, target: Decimal) -> Decimal | None:

@@ -26,13 +26,16 @@ class FundingTally(msgspec.Struct, kw_only=True):
     observations: int = 0
 
 
-def observe(tally: FundingTally, rate: FundingRate, terms: FundingTerms) -> bool:
+def observe(tally: FundingTally, rate: FundingRate, terms: FundingTerms, at: int) -> bool:
     """Count ``rate`` if it is an observation; return whether it was one.
 
     A carried rate is the last settlement said again and proves nothing new; a live poll counts at
-    least a minute after the one before; NaN or a rate without its interval never counts.
+    least a minute after the one before, and while it is fresh; NaN or a rate without its interval
+    never counts.
     """
     if not rate.usable or rate.origin is RateOrigin.CARRIED:
+        return False
+    if rate.origin is RateOrigin.LIVE and abs(at - rate.observed_at) > seconds(terms.stale_s):
         return False
     apart = POLL_APART if rate.origin is RateOrigin.LIVE else 1
     if rate.observed_at < tally.last_at + apart:

@@ -42,10 +42,17 @@ def need(mode: Mode, inventory: Decimal, position: Decimal, terms: HedgeTerms) -
     return floor_to(change, lot) if change >= 0 else -floor_to(-change, lot)
 
 
-def plan(change: Decimal, position: Decimal, terms: HedgeTerms, price: Decimal) -> Hedge | None:
+def plan(
+    change: Decimal,
+    position: Decimal,
+    terms: HedgeTerms,
+    price: Decimal,
+    cap: Decimal | None = None,
+) -> Hedge | None:
     """Return the next order for ``change``, or None when no venue would take it.
 
-    What shrinks the position is reduce-only, stops at zero, and is exempt from the minimum.
+    What shrinks the position is reduce-only, stops at zero, and is exempt from the minimum; what
+    enlarges it stops at ``cap`` coins.
     """
     instrument = terms.futures.instrument
     if not change:
@@ -53,6 +60,8 @@ def plan(change: Decimal, position: Decimal, terms: HedgeTerms, price: Decimal) 
     side = Side.BUY if change > 0 else Side.SELL
     shrinking = position * change < 0
     quantity = min(abs(change), abs(position)) if shrinking else abs(change)
+    if cap is not None and not shrinking:
+        quantity = min(quantity, max(cap - abs(position), ZERO))
     clip = exposure.clip_notional(terms, price * (1 + terms.limits.collar_max)) / (
         price * (1 + terms.limits.collar_max)
     )
@@ -61,9 +70,13 @@ def plan(change: Decimal, position: Decimal, terms: HedgeTerms, price: Decimal) 
         quantity = min(quantity, floor_to(instrument.quantity_max, instrument.lot))
     if not quantity:
         return None
-    exempt = shrinking and instrument.reduce_only_below_min
-    if not exempt and quantity < instrument.smallest_order(price):
-        return None
+    if not (shrinking and instrument.reduce_only_below_min):
+        least = exposure.hedge_min(terms, price)
+        if quantity < least:
+            return None
+        rest = floor_to(abs(change) - quantity, instrument.lot)
+        if ZERO < rest < least <= quantity - (least - rest):
+            quantity -= least - rest  # leave nothing behind that could not be ordered
     return Hedge(side=side, quantity=quantity, reduce_only=shrinking)
 
 

@@ -69,6 +69,7 @@ class LegBook:
         self.held = ZERO
         """Signed base: fills net of base fees, adopted coins, external differences."""
         self.external = ZERO
+        """What of ``held`` was booked without an execution, and so without a price and cash."""
         self.orders: dict[str, OrderRecord] = {}
         self.open: dict[str, OrderRecord] = {}
         self.by_venue_id: dict[str, str] = {}
@@ -243,7 +244,6 @@ class LegBook:
         if self.leg is Leg.SPOT and not self.follows_account:
             return
         self.held += fill.signed_quantity
-        self.external += fill.signed_quantity
         if self.leg is Leg.SPOT and fill.fee_asset == self.terms.instrument.base:
             self.held -= fill.fee
         self._book_cash(fill)

@@ -4,7 +4,7 @@ from collections import deque
 from decimal import Decimal
 
 from hedge.decide.commands import Observation
-from hedge.model import FundingRate, Leg, Mark, Quote, StreamKind
+from hedge.model import FundingRate, Leg, Mark, Quote, RateOrigin, StreamKind
 from hedge.model.numbers import BPS, ZERO
 
 DEPTH_SAMPLES = 10
@@ -60,7 +60,8 @@ class Market:
     def see_funding(self, rate: FundingRate, at: int) -> None:
         if rate.usable:
             self.funding = rate
-            self.funding_heard_at = at
+            live = rate.origin is RateOrigin.LIVE
+            self.funding_heard_at = min(at, rate.observed_at) if live else at
 
     def age(self, leg: Leg, at: int) -> int:
         """Return ns since the leg's last usable quote; a very large number before the first."""

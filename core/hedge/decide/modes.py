@@ -7,6 +7,7 @@ from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide import exposure, funding_policy, operate, spot_task, steps
 from hedge.decide.mode import Mode, Trigger
+from hedge.decide.recovery import AUDIT_APART
 from hedge.decide.risk import Reason
 from hedge.decide.terms import Action, InventoryRule, seconds
 from hedge.model import Leg
@@ -38,6 +39,10 @@ def decide(engine: "Engine") -> bool:
             return False
         _begin(engine, asked)
         engine.volatile.asked = None
+        engine.volatile.begun = True
+    if not engine.volatile.begun:
+        engine.hold(Reason.RECOVERING, "the start line has not been read")
+        return False
     if engine.books.ended:
         return False
     if engine.volatile.recording_ended_at:
@@ -220,6 +225,7 @@ def _built(engine: "Engine") -> None:
         or not engine.equal
     ):
         notes.settle_from = 0
+        _top_up(engine, price)
         _slow_build(engine)
         return
     if not notes.settle_from:
@@ -241,9 +247,28 @@ def _built(engine: "Engine") -> None:
         for leg, note in notes.legs.items():
             if note.last_asked_at < due:
                 notes.dirty(leg)
-                engine.due(engine.now + 1)
+                engine.due(engine.volatile.legs[leg].last_asked_at + AUDIT_APART)
     else:
         engine.due(due)
+
+
+def _top_up(engine: "Engine", price: Decimal) -> None:
+    """Buy one smallest slice more when all is bought and the last rest is too small to hedge.
+
+    Else such a rest, left by a partial fill, would keep the hedge in INVENTORY for ever.
+    """
+    books, terms, notes = engine.books, engine.terms, engine.volatile
+    gap = engine.delta
+    if not price or books.target is None or books.paused or books.trip or notes.top_ups >= 3:
+        return
+    if not _quiet(engine) or not spot_task.done(books.target, books.spot.held, terms, price):
+        return
+    lot = terms.futures.instrument.lot
+    if not lot <= gap < exposure.hedge_min(terms, price):
+        return
+    notes.top_ups += 1
+    target = books.spot.held + exposure.slice_min(terms, price)
+    engine.issue(c.SetTarget(quantity=target, price=price, why="the rest is too small to hedge"))
 
 
 def _slow_build(engine: "Engine") -> None:
@@ -318,10 +343,12 @@ def _enter(engine: "Engine") -> None:
         return
     if mid is None:
         engine.hold(Reason.NO_PRICE, "leg=spot")
+        engine.volatile.price_hot = True
         return
     ratio = engine.market.price_ratio()
     if ratio is None:
         engine.hold(Reason.NO_PRICE, "leg=futures")
+        engine.volatile.price_hot = True
         return
     if not engine.market.same_coin():
         text = f"futures / spot price is {plain(ratio.quantize(Decimal('0.0001')))}: another coin?"
@@ -390,7 +417,7 @@ def _stopping(engine: "Engine") -> bool:
         for leg, note in engine.volatile.legs.items():
             if note.last_asked_at <= since:
                 engine.volatile.dirty(leg)
-                engine.due(engine.now + 1)
+                engine.due(engine.volatile.legs[leg].last_asked_at + AUDIT_APART)
     agreed = all(note.agreed for note in engine.volatile.legs.values())
     if read and agreed and _quiet(engine) and engine.equal:
         engine.volatile.ending = (0, "STOPPED", engine.describe_delta())

@@ -103,6 +103,10 @@ def _scale(engine: "Engine", asked: e.OperatorAsked) -> None:
     if target is None:
         target = engine.terms.quantity
     assert target is not None
+    if target < exposure.slice_min(engine.terms, mid):
+        text = f"target {plain(target)} is below the minimums of the venues"
+        engine.issue(c.Notice(key="BELOW_MINIMUM", text=text))
+        return
     _open_for(engine, Action.SCALE, asked.request_id)
     steps.change_mode(engine, Trigger.SCALE, f"scale to {plain(target)}")
     engine.issue(c.SetTarget(quantity=target, price=mid, why="scale"))

@@ -158,6 +158,9 @@ def _book_difference(engine: "Engine", book: LegBook, difference: Decimal) -> No
         )
     else:
         engine.alarm(f"EXTERNAL_{leg.value.upper()}", "alarm", text)
+        if leg is Leg.FUTURES and difference > 0:
+            # A short that is gone without an execution was a hedge that came to nothing (F41).
+            engine.volatile.dead_hedges.append((engine.now, difference))
         engine.trip("EXTERNAL", Trip.FREEZE_SPOT, text)
 
 

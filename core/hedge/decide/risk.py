@@ -240,6 +240,11 @@ def _futures(order: Order, seen: Observation, books: Books) -> Refused | None:
             reason=Reason.OVER_HEDGE,
             detail=f"short={plain(-after)} inventory={plain(certain)}",
         )
+    cap = exposure.position_cap(terms, seen.futures_mid, books.target or ZERO)
+    if cap is not None and -after > cap + lot:
+        return Refused(
+            reason=Reason.NOTIONAL_ABOVE_MAX, detail=f"short={plain(-after)} max={plain(cap)}"
+        )
     ceiling = exposure.POSITION_SLACK * max(seen.inventory, books.target or ZERO) + lot
     if abs(after) > ceiling:
         return Refused(

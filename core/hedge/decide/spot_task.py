@@ -47,19 +47,25 @@ def slice_net(
     gap: Decimal,
     depth: Decimal,
     terms: HedgeTerms,
+    *,
     price: Decimal,
+    limit: Decimal,
 ) -> Decimal:
     """Return the next slice in coins to be held or gone, unsigned; zero when none fits.
 
     ``left`` is unsigned, ``gap`` the delta now. At most the exposure budget less what is naked
-    already, ``impact`` x depth and the clip; at least what both venues take.
+    already, ``impact`` x depth and the clip at the ``limit`` it is ordered at; at least what both
+    venues take.
     """
     step = exposure.pair_step(terms)
     least = exposure.slice_min(terms, price)
     # The gross-up rounds up to a spot lot, so one of them is kept back.
     grossed = terms.spot.instrument.lot if terms.spot.fee_in_base else ZERO
     room = exposure.exposure_max(terms, price) / price - abs(gap) - grossed
-    most = min(room, exposure.clip_notional(terms, price) / price)
+    clip = exposure.clip_notional(terms, limit) / limit
+    if grossed:
+        clip = clip * (ONE - max(terms.spot.maker_fee, terms.spot.taker_fee)) - grossed
+    most = min(room, clip)
     if depth > 0:
         most = min(most, max(terms.execution.impact * depth, least))
     if left <= most and left < 2 * least:

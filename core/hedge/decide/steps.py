@@ -14,6 +14,7 @@ def change_mode(engine: "Engine", trigger: Trigger, why: str) -> None:
     """Take a step of the table, and begin the new mode with fresh clocks."""
     mode = step(engine.books.mode, trigger)
     engine.issue(c.ChangeMode(mode=mode, trigger=trigger, why=why))
+    engine.volatile.known_gap = abs(engine.delta)
     engine.volatile.settle_from = 0
     engine.volatile.progress_at = engine.now
 

@@ -48,7 +48,8 @@ def _futures(engine: "Engine") -> bool:
         engine.volatile.price_hot = True
         engine.hold(Reason.NO_PRICE, "leg=futures")
         return False
-    hedge = futures_task.plan(change, engine.position, engine.terms, quote.mid)
+    cap = exposure.position_cap(engine.terms, quote.mid, books.target or ZERO)
+    hedge = futures_task.plan(change, engine.position, engine.terms, quote.mid, cap)
     if hedge is None:
         notes.misses = 0
         engine.hold(Reason.BELOW_MINIMUM, f"hedge={plain(change)}")
@@ -123,9 +124,9 @@ def _check_misses(engine: "Engine") -> None:
 def _spot(engine: "Engine", *, hedged: bool) -> None:
     books = engine.books
     spot = books.spot
-    record = next(iter(spot.open.values()), None)
-    if record is not None:
-        _manage(engine, record)
+    if spot.open:
+        for record in list(spot.open.values()):  # one, and whatever strayed in
+            _manage(engine, record)
         return
     target = books.target
     if target is None:
@@ -149,7 +150,7 @@ def _blocked(engine: "Engine", side: Side, *, hedged: bool) -> tuple[str, str] |
     repairing = engine.delta > 0 and side is Side.SELL
     if books.in_doubt:
         return Reason.IN_DOUBT, ""
-    if books.stopping_at:
+    if books.stopping_at or engine.volatile.recording_ended_at:
         return Reason.STOPPING, ""
     if books.paused and side is Side.BUY:
         return Reason.PAUSED, ""
@@ -227,22 +228,24 @@ def _slice(engine: "Engine", side: Side, left: Decimal) -> None:
         covered = gap / terms.hedge_ratio
         if covered >= exposure.slice_min(terms, quote.mid):
             left, gap = min(left, covered), ZERO
+    patience = engine.volatile.progress_at + seconds(terms.execution.patience_s)
+    crossing = engine.now >= patience
+    if crossing:
+        limit = spot_task.crossing_price(side, quote, terms)
+    else:
+        limit = spot_task.passive_price(side, quote, terms)
     depth = engine.market.depth(selling=side is Side.SELL)
-    net = spot_task.slice_net(left, gap, depth, terms, quote.mid)
+    net = spot_task.slice_net(left, gap, depth, terms, price=quote.mid, limit=limit)
     if not net:
         engine.hold(Reason.EXPOSURE_ABOVE_MAX, engine.describe_delta())
         engine.volatile.price_hot = True
         return
-    patience = engine.volatile.progress_at + seconds(terms.execution.patience_s)
-    crossing = engine.now >= patience
     if side is Side.SELL:
         net = min(net, books.spot.held)
     quantity = spot_task.order_quantity(net, side, terms, crossing=crossing)
     if crossing:
-        limit = spot_task.crossing_price(side, quote, terms)
         engine.volatile.progress_at = engine.now
     else:
-        limit = spot_task.passive_price(side, quote, terms)
         engine.due(patience)
     short = _short_of(engine, side, quantity, limit)
     if short is not None:
@@ -317,7 +320,8 @@ def _cancel_why(engine: "Engine", record: OrderRecord) -> str:
     books, order, now = engine.books, record.order, engine.now
     if order is None or record.cancel_asked_at:
         return "stray" if order is None else "again"
-    if books.target is None or books.stopping_at or books.mode is Mode.HALT:
+    leaving = books.stopping_at or engine.volatile.recording_ended_at
+    if books.target is None or leaving or books.mode is Mode.HALT:
         return "no task"
     if books.paused and order.side is Side.BUY:
         return "paused"

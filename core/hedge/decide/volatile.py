@@ -60,6 +60,8 @@ class Volatile:
         self.legs = {Leg.SPOT: LegNotes(), Leg.FUTURES: LegNotes()}
         self.recovered = False
         self.asked: e.ActionAsked | None = None
+        self.begun = False
+        """Whether this process's start line has been taken up; nothing is decided before."""
         self.operator: list[e.OperatorAsked] = []
         self.shell_alarms: list[e.ShellAlarmed] = []
         self.forced: list[Fill] = []
@@ -70,7 +72,10 @@ class Volatile:
         self.paid = False
         """A settlement was paid since the last measurement of equity."""
         self.settle_from = 0
+        self.top_ups = 0
         self.unhedged_since = 0
+        self.known_gap = Decimal(0)
+        """The gap that the mode was entered with, as far as it still stands: being mended."""
         self.unhedged_max = Decimal(0)
         self.exposure_at_max = Decimal(0)
         self.down_since: dict[Leg, int] = {}
@@ -100,6 +105,11 @@ class Volatile:
         notes.dirty_at = at
         backoff_s = min(60, 2 ** min(notes.refusals, 6))
         notes.retry_at = at + (SECOND if notes.refusals == 1 else backoff_s * SECOND)
+
+    def accepted(self, leg: Leg) -> None:
+        """The spot venue takes orders: its next refusal is the first again."""
+        if leg is Leg.SPOT:
+            self.legs[leg].refusals = 0
 
     def audited(self, event: e.LegAudited) -> None:
         notes = self.legs[event.leg]

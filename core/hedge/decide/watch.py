@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
-from hedge.decide import exposure, funding_policy
-from hedge.decide.mode import Mode, Trigger, Trip, step
-from hedge.decide.terms import millis, seconds
+from hedge.decide import exposure, funding_policy, steps
+from hedge.decide.mode import Mode, Trigger, Trip
+from hedge.decide.terms import AfterExternal, millis, seconds
 from hedge.model import FillKind, Leg
 from hedge.model.numbers import DAY, HOUR, MINUTE, SECOND, ZERO, plain
 
@@ -49,6 +49,7 @@ def decide(engine: "Engine") -> None:
         _loss(engine)
     if not active:
         _unequal(engine)
+        _mend(engine)
 
 
 def _reports(engine: "Engine") -> None:
@@ -183,11 +184,16 @@ def _exposure(engine: "Engine", *, active: bool) -> None:
     )
     if not active or gap < dust:
         notes.unhedged_since = 0
+        if active:
+            notes.known_gap = ZERO
         engine.settle("UNHEDGED")
         return
     notes.unhedged_since = notes.unhedged_since or engine.now
+    # A gap that was there when the mode was ordered is its work: alarms, but no trip in its way.
+    resuming = not notes.recovered and engine.books.mode is Mode.LIQUIDATION
+    notes.known_gap = gap if resuming else min(notes.known_gap, gap)
     _ladder(engine, gap, notional)
-    if notional > exposure.hard_max(engine.terms, price):
+    if gap > notes.known_gap and notional > exposure.hard_max(engine.terms, price):
         text = f"unhedged {plain(notional.quantize(Decimal('0.01')))} is above the hard limit"
         engine.trip("UNHEDGED_NOTIONAL", Trip.HEDGE_ONLY, text)
         engine.alarm("UNHEDGED_NOTIONAL", "page", text)
@@ -199,7 +205,7 @@ def _ladder(engine: "Engine", gap: Decimal, notional: Decimal) -> None:
     text = f"{plain(gap)} unhedged ({plain(notional.quantize(Decimal('0.01')))}) for {{}} s"
     if age >= seconds(UNHEDGED_WARN_S):
         engine.alarm("UNHEDGED", "alarm", text.format(UNHEDGED_WARN_S))
-    if age >= seconds(UNHEDGED_FREEZE_S):
+    if age >= seconds(UNHEDGED_FREEZE_S) and gap > engine.volatile.known_gap:
         engine.trip("UNHEDGED_TIME", Trip.FREEZE_SPOT, text.format(UNHEDGED_FREEZE_S))
     if age >= seconds(UNHEDGED_PAGE_S):
         engine.alarm("UNHEDGED_PAGE", "page", text.format(UNHEDGED_PAGE_S))
@@ -217,10 +223,41 @@ def repair(engine: "Engine") -> None:
     covered = -engine.position / engine.terms.hedge_ratio if engine.position < 0 else ZERO
     if engine.books.target is not None and engine.books.target <= covered:
         return
-    mode = step(engine.books.mode, Trigger.REPAIR)
-    engine.issue(c.ChangeMode(mode=mode, trigger=Trigger.REPAIR, why=engine.describe_delta()))
+    steps.change_mode(engine, Trigger.REPAIR, engine.describe_delta())
     engine.issue(c.SetTarget(quantity=covered, price=engine.spot_price, why="repair"))
     engine.alarm("REPAIR", "alarm", f"spot is reduced to {plain(covered)} to match the futures leg")
+
+
+def _mend(engine: "Engine") -> None:
+    """After a loss of the short in HALT: mend it in the way authorised beforehand (B10)."""
+    books, limits, price = engine.books, engine.terms.limits, engine.spot_price
+    if not books.external_at or not price or not _may_mend(engine):
+        return
+    if engine.delta < exposure.slice_min(engine.terms, price):
+        return
+    if limits.after_external is AfterExternal.REHEDGE:
+        steps.change_mode(engine, Trigger.REPAIR, engine.describe_delta())
+        engine.issue(c.SetTarget(quantity=engine.inventory, price=price, why="re-hedge"))
+    elif limits.repair_after_s:
+        due = books.external_at + seconds(limits.repair_after_s)
+        if engine.now >= due:
+            repair(engine)
+        else:
+            engine.due(due)
+
+
+def _may_mend(engine: "Engine") -> bool:
+    """Return whether things are known, nobody is leaving, and nothing is locked."""
+    books, notes = engine.books, engine.volatile
+    leaving = books.stopping_at or notes.asked or notes.ending or notes.recording_ended_at
+    return (
+        notes.recovered
+        and notes.begun
+        and not leaving
+        and not books.in_doubt
+        and not books.run.waiting
+        and books.trip < Trip.LOCKED
+    )
 
 
 def _funding(engine: "Engine") -> None:

@@ -22,9 +22,14 @@ class _HurriedSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         loop = self.loop
         if loop.factor != MAX:
+            # Only waiting lets time pass: a slow machine falls behind, and times nothing out.
+            began_ns = time.monotonic_ns()
             scaled = None if timeout is None else max(0, timeout) / loop.factor
             ready: list[tuple[selectors.SelectorKey, int]] = super().select(scaled)
-            loop.ns = (time.monotonic_ns() - loop.began_ns) * loop.factor
+            if ready or timeout is None:
+                loop.ns += (time.monotonic_ns() - began_ns) * loop.factor
+            elif timeout > 0:
+                loop.jump(timeout)
             return ready
         if timeout is not None and timeout <= 0:
             loop.polls += 1
@@ -50,7 +55,7 @@ class _Timer(asyncio.TimerHandle):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock runs ``factor`` times as fast; at `MAX` it jumps.
+    """An event loop whose clock runs up to ``factor`` times as fast; at `MAX` it jumps.
 
     Deterministic as long as what runs on it starts no thread: timers fire in the order of their
     times, and of two at one time the one that was asked for first.
@@ -60,7 +65,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.factor = factor
         self.ns = 0
         self.polls = 0
-        self.began_ns = time.monotonic_ns()
         self.asked = 0
         selector = _HurriedSelector()
         selector.loop = self

@@ -1,0 +1,149 @@
+"""Bad input and bad luck: one clear line on stderr, the exit code of the table, nothing lost."""
+
+import json
+import resource
+import signal
+import subprocess
+from decimal import Decimal
+
+import pytest
+from hedge_sim.truth import path_of, read_truth
+
+from hedge.journal import read_rows
+from hedge.model import ReportedStatus
+
+DAY = {"HEDGE__VENUES__SIM__END": "2024-03-28T12:00:00Z"}
+"""A recording that is over after half a day, in the middle of the hedge."""
+
+
+def one_line(done, code):
+    assert done.returncode == code, (done.returncode, done.stdout[-300:], done.stderr)
+    assert "Traceback" not in done.stderr
+    said = [line for line in done.stderr.splitlines() if line]
+    assert len(said) == 1, said
+    return said[0]
+
+
+@pytest.mark.parametrize(
+    ("add", "code", "word"),
+    [
+        ({"acton": "single"}, 2, '"action"'),
+        ({"usd": "-1"}, 2, "usd"),
+        ({"limits": {"leverage": 50}}, 2, "leverage"),
+        ({"action": "liquidate"}, 2, "action"),
+    ],
+)
+def test_add_is_checked(program, add, code, word):
+    assert word in one_line(program.run(program.line(add=add)), code)
+    assert not program.journal.exists()
+
+
+def test_nan_is_no_number(program):
+    line = program.line()
+    line[line.index("--add") + 1] = '{"usd": NaN}'
+    one_line(program.run(line), 2)
+
+
+def test_an_unknown_venue_names_the_nearest(program):
+    line = program.line()
+    line[line.index("--futures") + 1] = "simm"
+    assert "sim" in one_line(program.run(line), 9)
+
+
+def test_a_venue_without_its_extra_names_the_install_line(program):
+    line = program.line()
+    line[line.index("--futures") + 1] = "bybit"
+    assert "pip install 'hedge-engine[bybit]'" in one_line(program.run(line), 9)
+
+
+def test_a_symbol_the_venue_does_not_have(program):
+    line = program.line()
+    line[line.index("--symbol") + 1] = "DOGE/USDT"
+    assert "DOGE/USDT" in one_line(program.run(line), 3)
+
+
+def test_a_target_below_the_minimums(program):
+    line = program.line()
+    line[line.index("--usd") + 1] = "3"
+    assert "minimum" in one_line(program.run(line), 5)
+    assert program.seen('"PlaceOrder"') == 0
+
+
+def test_a_malformed_file(program, tmp_path):
+    (tmp_path / "hedge.toml").write_text("[hedges\n")
+    (tmp_path / "hedge.toml").chmod(0o600)
+    one_line(program.run([*program.line(), "--config", str(tmp_path / "hedge.toml")]), 3)
+
+
+def test_a_state_directory_that_is_a_file(program, tmp_path):
+    (tmp_path / "s").write_text("")
+    one_line(program.run(program.line()), 12)
+
+
+def test_a_corrupt_journal_is_refused_and_kept(program):
+    program.environ.update(DAY)
+    assert program.run(program.line()).returncode == 5
+    text = program.journal.read_bytes()
+    middle = len(text) // 2
+    program.journal.write_bytes(text[:middle] + b"~" + text[middle + 1 :])
+    before = program.journal.read_bytes()
+    assert "journal" in one_line(program.run(program.line()), 12)
+    assert program.journal.read_bytes() == before
+
+
+def test_the_recording_ends_and_that_is_no_success(program):
+    program.environ.update(DAY)
+    done = program.run(program.line("--log", "json"))
+    assert done.returncode == 5
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert rows[-1]["event"] == "end_run" or "DATA_ENDED" in json.dumps(rows[-1])
+    assert "DATA_ENDED" in done.stderr
+    assert Decimal(program.report()["unexplained"]) == 0
+
+
+def test_a_second_engine_is_refused_and_sends_nothing(program):
+    program.environ["HEDGE__RUN__SPEED"] = "real"
+    first = program.start(program.line())
+    while not program.seen('"PlaceOrder"'):
+        assert first.poll() is None, first.communicate()
+    placed = len(read_truth(path_of(program.journal.parent)).orders)
+    rows = program.seen('"EngineStarted"')
+    second = program.run(program.line())
+    one_line(second, 8)
+    assert program.seen('"EngineStarted"') == rows
+    assert len(read_truth(path_of(program.journal.parent)).orders) <= placed + 2
+    first.send_signal(signal.SIGTERM)
+    _, said = first.communicate(timeout=60)
+    assert first.returncode in (0, 7), said
+
+
+def test_the_first_signal_stops_and_confirms(program):
+    program.environ["HEDGE__RUN__SPEED"] = "20"
+    process = program.start(program.line())
+    while program.seen('"FillSeen"') < 4:
+        assert process.poll() is None, process.communicate()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    last = list(read_rows(program.journal))[-1].entry
+    assert (process.returncode, last.reason) in ((0, "STOPPED"), (7, "NOT_HEDGED"))
+    truth = read_truth(path_of(program.journal.parent))
+    assert not [one for one in truth.orders.values() if one.status is ReportedStatus.WORKING]
+
+
+@pytest.mark.parametrize("limit", [60_000, 150_000])
+def test_a_full_disk_stops_the_engine_and_nothing_is_sent_unrecorded(program, limit):
+    """A file-size limit stands for the full disk: the write fails the same way."""
+
+    def small_files():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    done = subprocess.run(
+        program.line(), env=program.environment(), capture_output=True, text=True,
+        check=False, timeout=60, preexec_fn=small_files,
+    )  # fmt: skip
+    assert done.returncode == 12, (done.returncode, done.stderr)
+    assert "Traceback" not in done.stderr
+    truth = read_truth(path_of(program.journal.parent))
+    recorded = program.journal.read_text()
+    assert all(one in recorded for one in truth.orders)
