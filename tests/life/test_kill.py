@@ -8,11 +8,11 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
-from hedge_sim.truth import path_of, read_truth
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.journal import read_rows
+from hedge_sim.truth import path_of, read_truth
 
 SPOT_FILL = '"FillSeen"'
 QUICK = {"action": "single", "funding": {"enter_above": "0.0003", "exit_below": "0.0001"}}
@@ -59,9 +59,7 @@ def test_killed_again_and_again(program):
     for fills in (1, 2, 40):
         process = program.start(line)
         before = program.seen(SPOT_FILL)
-        program.kill_when(
-            process, lambda seen=before + fills: program.seen(SPOT_FILL) >= seen
-        )
+        program.kill_when(process, lambda seen=before + fills: program.seen(SPOT_FILL) >= seen)
     done = program.run(line)
     assert done.returncode == 0, (done.returncode, done.stderr)
     check_the_end(program, kills=3)

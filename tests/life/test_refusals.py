@@ -7,10 +7,10 @@ import subprocess
 from decimal import Decimal
 
 import pytest
-from hedge_sim.truth import path_of, read_truth
 
 from hedge.journal import read_rows
 from hedge.model import ReportedStatus
+from hedge_sim.truth import path_of, read_truth
 
 DAY = {"HEDGE__VENUES__SIM__END": "2024-03-28T12:00:00Z"}
 """A recording that is over after half a day, in the middle of the hedge."""

@@ -219,7 +219,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del env_settings, dotenv_settings, file_secret_settings
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
     run: RunSettings = RunSettings()

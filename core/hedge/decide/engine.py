@@ -26,6 +26,8 @@ from hedge.model import FillKind, Leg, StreamKind
 from hedge.model.numbers import MS, plain
 
 FAR = 1 << 62
+REPEATED = (e.OrderReported, e.FillSeen)
+"""Facts that decide nothing when the books knew them already."""
 WAKE_APART = 10 * MS
 """No rule is woken sooner than this after it looked; one that asks for less waits for it."""
 
@@ -64,7 +66,10 @@ class Engine:
                 return ()
         else:
             self.absorb(event)
-            if type(event) is e.StreamHeard or type(event) is e.MarkSeen:
+            kind = type(event)
+            if kind is e.StreamHeard or kind is e.MarkSeen:
+                return ()
+            if not self.touched and kind in REPEATED and self.now < self._wake_at:
                 return ()
         self._decide()
         commands = tuple(self._out)
@@ -245,14 +250,21 @@ class Engine:
         """Return whether a quote can change a decision now: most cannot, and cost nothing."""
         if self.books.mode is Mode.HALT and not self.books.run.waiting:
             return self.now >= self._wake_at
-        return self.volatile.price_hot or self.now >= self._wake_at
+        if not self.volatile.price_hot or self.now >= self._wake_at:
+            return self.now >= self._wake_at
+        calm, quotes = self.volatile.calm, self.market.quotes
+        spot, futures = quotes[Leg.SPOT], quotes[Leg.FUTURES]
+        return calm is None or spot is None or futures is None or not calm.covers(spot, futures)
 
     def _decide(self) -> None:
         if self.books.ended:
             return
         self._due = FAR
+        if self.now >= self._wake_at:
+            self._wake_at = FAR  # whatever came first has woken us; ask anew
         self.reason = ""
         self.volatile.price_hot = False
+        self.volatile.calm = None
         recovery.decide(self)
         watch.decide(self)
         if modes.decide(self):

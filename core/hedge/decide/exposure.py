@@ -4,7 +4,7 @@ import enum
 from decimal import Decimal
 
 from hedge.decide.terms import HedgeTerms, InventoryRule
-from hedge.model.numbers import BPS, ZERO, common_step, floor_to
+from hedge.model.numbers import BPS, ZERO, floor_to
 
 EXPOSURE_SHARE = Decimal("0.005")
 EXPOSURE_QUOTE = Decimal(500)
@@ -70,13 +70,7 @@ def target_position(inventory: Decimal, ratio: Decimal, lot: Decimal) -> Decimal
 
 def target_inventory(usd: Decimal, spot_mid: Decimal, terms: HedgeTerms) -> Decimal:
     """Return a USD allocation in coins, down to the coarser of the two lots."""
-    return floor_to(usd / spot_mid, pair_step(terms))
-
-
-def pair_step(terms: HedgeTerms) -> Decimal:
-    """Return the step that both legs can hold: their common lot (at ratio 1), else the spot lot."""
-    spot, futures = terms.spot.instrument.lot, terms.futures.instrument.lot
-    return common_step(spot, futures) if terms.hedge_ratio == 1 else spot
+    return floor_to(usd / spot_mid, terms.pair_step)
 
 
 def hedge_min(terms: HedgeTerms, price: Decimal) -> Decimal:
@@ -86,7 +80,7 @@ def hedge_min(terms: HedgeTerms, price: Decimal) -> Decimal:
 
 def slice_min(terms: HedgeTerms, price: Decimal) -> Decimal:
     """Return the least spot quantity whose hedge both venues take."""
-    step = pair_step(terms)
+    step = terms.pair_step
     spot = terms.spot.instrument.smallest_order(price * (1 - terms.limits.collar))
     futures = hedge_min(terms, price)
     if terms.hedge_ratio != 1:
@@ -101,7 +95,7 @@ def exposure_max(terms: HedgeTerms, price: Decimal) -> Decimal:
     if terms.limits.exposure_max is not None:
         return terms.limits.exposure_max
     share = min(EXPOSURE_SHARE * terms.target_notional(price), EXPOSURE_QUOTE)
-    lots = 2 * pair_step(terms) * price
+    lots = 2 * terms.pair_step * price
     minimum = 2 * max(
         terms.spot.instrument.smallest_order(price), terms.futures.instrument.smallest_order(price)
     ) * price  # fmt: skip
@@ -118,6 +112,17 @@ def clip_notional(terms: HedgeTerms, price: Decimal) -> Decimal:
     """Return the largest order, in quote; never below two of the smallest hedges."""
     share = min(CLIP_SHARE * terms.target_notional(price), CLIP_QUOTE)
     return max(share, exposure_max(terms, price), 2 * slice_min(terms, price) * price)
+
+
+def within_clip(notional: Decimal, terms: HedgeTerms, price: Decimal) -> bool:
+    """Return whether one order may be as large; most are far below, and cost one comparison."""
+    share = min(CLIP_SHARE * terms.target_notional(price), CLIP_QUOTE)
+    return notional <= share or notional <= clip_notional(terms, price)
+
+
+def above_hard_max(notional: Decimal, terms: HedgeTerms, price: Decimal) -> bool:
+    share = min(HARD_SHARE * terms.target_notional(price), HARD_QUOTE)
+    return notional > share and notional > hard_max(terms, price)
 
 
 def position_cap(terms: HedgeTerms, price: Decimal, target: Decimal) -> Decimal | None:

@@ -62,10 +62,10 @@ def plan(
     quantity = min(abs(change), abs(position)) if shrinking else abs(change)
     if cap is not None and not shrinking:
         quantity = min(quantity, max(cap - abs(position), ZERO))
-    clip = exposure.clip_notional(terms, price * (1 + terms.limits.collar_max)) / (
-        price * (1 + terms.limits.collar_max)
-    )
-    quantity = floor_to(min(quantity, clip), instrument.lot)
+    dearest = price * (1 + terms.limits.collar_max)
+    if not exposure.within_clip(quantity * dearest, terms, dearest):
+        quantity = exposure.clip_notional(terms, dearest) / dearest
+    quantity = floor_to(quantity, instrument.lot)
     if instrument.quantity_max:
         quantity = min(quantity, floor_to(instrument.quantity_max, instrument.lot))
     if not quantity:

@@ -104,6 +104,8 @@ class Market:
 
     def connected(self, leg: Leg) -> bool:
         """Return False while one of the leg's streams is known to be down."""
+        if not self.up or all(self.up.values()):
+            return True
         return self.up.get((leg, StreamKind.MARKET), True) and self.up.get(
             (leg, StreamKind.ACCOUNT), True
         )

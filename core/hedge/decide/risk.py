@@ -108,8 +108,8 @@ def _sane(order: Order, terms: HedgeTerms) -> Refused | None:
             reason=Reason.CLIP_ABOVE_MAX,
             detail=f"quantity={plain(quantity)} max={plain(instrument.quantity_max)}",
         )
-    clip = exposure.clip_notional(terms, limit)
-    if order.notional > clip:
+    if not exposure.within_clip(order.notional, terms, limit):
+        clip = exposure.clip_notional(terms, limit)
         return Refused(
             reason=Reason.CLIP_ABOVE_MAX,
             detail=f"notional={plain(order.notional)} max={plain(clip)}",

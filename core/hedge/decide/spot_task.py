@@ -7,7 +7,7 @@ import msgspec
 from hedge.decide import exposure
 from hedge.decide.market import Market
 from hedge.decide.terms import HedgeTerms
-from hedge.model import Leg, Quote, Side, TimeInForce
+from hedge.model import Leg, Order, Quote, Side, TimeInForce
 from hedge.model.numbers import BPS, ONE, ZERO, ceil_to, floor_to
 
 
@@ -18,6 +18,43 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal
     limit_price: Decimal
     time_in_force: TimeInForce
+
+
+class Calm(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the market may move before a resting order has to be looked at again."""
+
+    buying: bool
+    low: Decimal
+    high: Decimal
+    ask_max: Decimal
+    """Where the order would outgrow the exposure budget."""
+    basis_floor: Decimal
+    """What the perpetual's bid must be, as a multiple of the spot ask."""
+
+    def covers(self, spot: Quote, futures: Quote) -> bool:
+        if self.buying:
+            return (
+                self.low <= spot.bid <= self.high
+                and spot.ask <= self.ask_max
+                and futures.bid >= spot.ask * self.basis_floor
+            )
+        return self.low <= spot.ask <= self.high and spot.ask <= self.ask_max
+
+
+def calm(order: Order, terms: HedgeTerms, *, aged: bool, ask_max: Decimal) -> Calm:
+    """Return the window in which ``order`` may rest; an ``aged`` one follows every tick."""
+    tick = terms.spot.instrument.tick
+    buying = order.side is Side.BUY
+    offset = terms.execution.offset_ticks * tick
+    centre = order.limit_price + offset if buying else order.limit_price - offset
+    reach = ZERO if aged else order.limit_price * terms.execution.requote_bps * BPS - tick
+    return Calm(
+        buying=buying,
+        low=centre - reach,
+        high=centre + reach,
+        ask_max=ask_max,
+        basis_floor=ONE + terms.execution.entry_basis_bps_min * BPS,
+    )
 
 
 def remaining(target: Decimal, inventory: Decimal) -> Decimal:
@@ -57,7 +94,7 @@ def slice_net(
     already, ``impact`` x depth and the clip at the ``limit`` it is ordered at; at least what both
     venues take.
     """
-    step = exposure.pair_step(terms)
+    step = terms.pair_step
     least = exposure.slice_min(terms, price)
     # The gross-up rounds up to a spot lot, so one of them is kept back.
     grossed = terms.spot.instrument.lot if terms.spot.fee_in_base else ZERO

@@ -1,12 +1,13 @@
 """What was agreed before the start: one hedge's target, limits, policies and instruments."""
 
 import enum
+import functools
 from decimal import Decimal
 
 import msgspec
 
 from hedge.model import Instrument
-from hedge.model.numbers import MS, ONE, SECOND, ZERO
+from hedge.model.numbers import MS, ONE, SECOND, ZERO, common_step
 
 
 class Action(enum.StrEnum):
@@ -90,7 +91,7 @@ class LimitTerms(msgspec.Struct, frozen=True, kw_only=True):
     retry_ms: int = 2_000
 
 
-class HedgeTerms(msgspec.Struct, frozen=True, kw_only=True):
+class HedgeTerms(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Everything the core is told once; ``usd`` or ``quantity`` is the target, exactly one."""
 
     name: str
@@ -105,6 +106,12 @@ class HedgeTerms(msgspec.Struct, frozen=True, kw_only=True):
     funding: FundingTerms = FundingTerms()
     execution: ExecutionTerms = ExecutionTerms()
     limits: LimitTerms = LimitTerms()
+
+    @functools.cached_property
+    def pair_step(self) -> Decimal:
+        """The step that both legs can hold: their common lot (at ratio 1), else the spot lot."""
+        spot, futures = self.spot.instrument.lot, self.futures.instrument.lot
+        return common_step(spot, futures) if self.hedge_ratio == 1 else spot
 
     def target_notional(self, price: Decimal) -> Decimal:
         """Return N of safety part 5, in quote."""

@@ -11,7 +11,7 @@ from hedge.decide.mode import Mode, Trip
 from hedge.decide.orders import OrderStatus
 from hedge.decide.risk import Reason
 from hedge.decide.terms import AfterExternal, millis, seconds
-from hedge.model import Leg, Order, PositionMode, Quote, Side, TimeInForce
+from hedge.model import LEGS, Leg, Order, PositionMode, Quote, Side, TimeInForce
 from hedge.model.numbers import HOUR, MINUTE, SECOND, ZERO, plain
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _blocked(engine: "Engine", side: Side, *, hedged: bool) -> tuple[str, str] |
         return Reason.EQUITY_READ, ""
     if books.trip >= Trip.LOCKED or (books.trip and not repairing):
         return Reason.TRIPPED, ", ".join(books.trips)
-    for leg in Leg:
+    for leg in LEGS:
         if not engine.market.connected(leg):
             return Reason.STREAM_DOWN, f"leg={leg.value}"
         if engine.market.age(leg, now) > millis(limits.feed_stale_ms):
@@ -335,7 +335,7 @@ def _cancel_why(engine: "Engine", record: OrderRecord) -> str:
     if books.futures.doubtful and not shrinks:
         return "futures in doubt"
     quote = spot_task.quote_of(engine.market)
-    for leg in Leg:
+    for leg in LEGS:
         if not engine.market.connected(leg):
             return f"{leg.value} stream down"
         if engine.market.age(leg, now) > millis(engine.terms.limits.feed_stale_ms):
@@ -346,10 +346,13 @@ def _cancel_why(engine: "Engine", record: OrderRecord) -> str:
     slack = engine.terms.spot.instrument.lot + record.quantity * engine.terms.spot.maker_fee
     if not shrinks and worst > room / quote.mid + slack and worst > abs(gap):
         return "exposure"
-    return _requote_why(engine, record, order, quote)
+    ask_max = room / (worst - slack) if worst > slack else order.limit_price * 2
+    return _requote_why(engine, record, order, quote, ask_max=ask_max)
 
 
-def _requote_why(engine: "Engine", record: OrderRecord, order: Order, quote: Quote) -> str:
+def _requote_why(
+    engine: "Engine", record: OrderRecord, order: Order, quote: Quote, *, ask_max: Decimal
+) -> str:
     terms, now = engine.terms, engine.now
     if order.side is Side.BUY and not spot_task.basis_holds(engine.market, terms):
         return "basis"
@@ -364,6 +367,10 @@ def _requote_why(engine: "Engine", record: OrderRecord, order: Order, quote: Quo
         return "patience"
     engine.due(age_due if now < age_due else now + 5 * SECOND)
     engine.due(patience)
+    hedged = abs(engine.delta) < terms.futures.instrument.lot
+    if hedged and not engine.books.trip and len(engine.books.spot.open) == 1:
+        aged = now >= age_due
+        engine.volatile.calm = spot_task.calm(order, terms, aged=aged, ask_max=ask_max)
     return ""
 
 

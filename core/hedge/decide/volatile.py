@@ -11,6 +11,7 @@ import msgspec
 from hedge.decide import events as e
 from hedge.decide.books import Books
 from hedge.decide.leg_book import OrderRecord
+from hedge.decide.spot_task import Calm
 from hedge.decide.terms import HedgeTerms, InventoryRule
 from hedge.model import Balance, Fill, Leg
 from hedge.model.numbers import SECOND
@@ -69,6 +70,8 @@ class Volatile:
         self.recording_ended_at = 0
         self.progress_at = started_at
         self.price_hot = False
+        """Whether the next quote may change a decision; ``calm`` says which quotes cannot."""
+        self.calm: Calm | None = None
         self.paid = False
         """A settlement was paid since the last measurement of equity."""
         self.settle_from = 0

@@ -10,7 +10,7 @@ from hedge.decide import commands as c
 from hedge.decide import exposure, funding_policy, steps
 from hedge.decide.mode import Mode, Trigger, Trip
 from hedge.decide.terms import AfterExternal, millis, seconds
-from hedge.model import FillKind, Leg
+from hedge.model import LEGS, FillKind, Leg
 from hedge.model.numbers import DAY, HOUR, MINUTE, SECOND, ZERO, plain
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _feeds(engine: "Engine", *, active: bool) -> None:
     ages = (engine.market.age(Leg.SPOT, now), engine.market.age(Leg.FUTURES, now))
     worst = min(max(ages), watched) if active else max(ages)
     if active:
-        for leg in Leg:
+        for leg in LEGS:
             age = engine.market.age(leg, now)
             if age > stale // 2:
                 engine.volatile.dirty(leg)
@@ -113,7 +113,7 @@ def _feeds(engine: "Engine", *, active: bool) -> None:
 def _account_streams(engine: "Engine", *, active: bool) -> None:
     limits, now = engine.terms.limits, engine.now
     worst = 0
-    for leg in Leg:
+    for leg in LEGS:
         heard = engine.market.account_heard_at[leg] or engine.volatile.started_at
         age = now - heard
         worst = max(worst, age)
@@ -132,7 +132,7 @@ def _account_streams(engine: "Engine", *, active: bool) -> None:
 
 
 def _streams_down(engine: "Engine") -> None:
-    for leg in Leg:
+    for leg in LEGS:
         key = f"STREAM_DOWN_{leg.value.upper()}"
         if engine.market.connected(leg):
             if engine.volatile.down_since.pop(leg, None) is not None:
@@ -178,11 +178,7 @@ def _exposure(engine: "Engine", *, active: bool) -> None:
     if notional > notes.unhedged_max:
         notes.unhedged_max = notional
         notes.exposure_at_max = exposure.exposure_max(engine.terms, price)
-    dust = max(
-        engine.terms.futures.instrument.smallest_order(price),
-        exposure.slice_min(engine.terms, price),
-    )
-    if not active or gap < dust:
+    if not active or gap < engine.terms.futures.instrument.lot or gap < _dust(engine, price):
         notes.unhedged_since = 0
         if active:
             notes.known_gap = ZERO
@@ -193,10 +189,15 @@ def _exposure(engine: "Engine", *, active: bool) -> None:
     resuming = not notes.recovered and engine.books.mode is Mode.LIQUIDATION
     notes.known_gap = gap if resuming else min(notes.known_gap, gap)
     _ladder(engine, gap, notional)
-    if gap > notes.known_gap and notional > exposure.hard_max(engine.terms, price):
+    if gap > notes.known_gap and exposure.above_hard_max(notional, engine.terms, price):
         text = f"unhedged {plain(notional.quantize(Decimal('0.01')))} is above the hard limit"
         engine.trip("UNHEDGED_NOTIONAL", Trip.HEDGE_ONLY, text)
         engine.alarm("UNHEDGED_NOTIONAL", "page", text)
+
+
+def _dust(engine: "Engine", price: Decimal) -> Decimal:
+    terms = engine.terms
+    return max(terms.futures.instrument.smallest_order(price), exposure.slice_min(terms, price))
 
 
 def _ladder(engine: "Engine", gap: Decimal, notional: Decimal) -> None:

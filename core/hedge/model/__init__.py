@@ -4,12 +4,13 @@ from hedge.model.fill import Fill, FillKind
 from hedge.model.funding import FundingPayment, FundingRate, RateOrigin
 from hedge.model.instrument import Instrument, InstrumentKind, InstrumentStatus
 from hedge.model.inventory import Balance
-from hedge.model.order import Leg, Order, OrderReport, ReportedStatus, Side, TimeInForce
+from hedge.model.order import LEGS, Leg, Order, OrderReport, ReportedStatus, Side, TimeInForce
 from hedge.model.position import Position, PositionMode
 from hedge.model.quote import Mark, Quote
 from hedge.model.stream import StreamAlive, StreamDown, StreamKind, StreamUp
 
 __all__ = [
+    "LEGS",
     "Balance",
     "Fill",
     "FillKind",

@@ -64,8 +64,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     def smallest_order(self, price: Decimal) -> Decimal:
         """Return the least quantity the venue takes at ``price``, on the lot grid."""
-        by_notional = ceil_to(self.notional_min / price, self.lot) if self.notional_min else ZERO
-        return max(self.lot, ceil_to(self.quantity_min, self.lot), by_notional)
+        least = ceil_to(self.quantity_min, self.lot) if self.quantity_min else self.lot
+        if self.notional_min:
+            least = max(least, ceil_to(self.notional_min / price, self.lot))
+        return least
 
     def fingerprint(self) -> str:
         """Return what must not change while a hedge is open (F38): units and grids, as one word."""

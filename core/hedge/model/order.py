@@ -13,6 +13,10 @@ class Leg(enum.StrEnum):
     FUTURES = "futures"
 
 
+LEGS = (Leg.SPOT, Leg.FUTURES)
+"""Both, as a tuple: to walk over an enum costs a generator each time."""
+
+
 class Side(enum.StrEnum):
     BUY = "buy"
     SELL = "sell"

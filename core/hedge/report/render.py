@@ -158,8 +158,9 @@ def text(report: Report, *, by_day: bool = False) -> str:
     parts += _changes(report)
     if by_day:
         parts += ["", *_day_table(report)]
-    if report.later is not None:
-        parts += ["", _later(report.later, report.quote)]
+    later = "" if report.later is None else _later(report.later, report.quote)
+    if later:
+        parts += ["", later]
     if report.alerts:
         parts += ["", *(f"ALERT {alert}" for alert in report.alerts)]
     return "\n".join(parts) + "\n"
@@ -198,9 +199,9 @@ def _later(later: DayLines, quote: str) -> str:
     said = ", ".join(
         f"{name} {signed(_cut(getattr(later, name), places))}"
         for name in ("funding", "basis", "slippage", "fees", "drift")
-        if getattr(later, name)
+        if _cut(getattr(later, name), places)
     )
-    return f"since the last measurement, not in the lines above: {said or 'nothing'}"
+    return f"since the last measurement, not in the lines above: {said}" if said else ""
 
 
 def day_cells(report: Report) -> list[list[str]]:

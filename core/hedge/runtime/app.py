@@ -13,7 +13,7 @@ from hedge.config.plan import RunPlan
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.rows import Row
-from hedge.errors import ConfigError, InvariantBroken, UsageError
+from hedge.errors import ConfigError, HedgeError, InvariantBroken, UsageError
 from hedge.model.numbers import MS
 from hedge.plugins.host import PluginHost, load_plugins
 from hedge.roles import Can, Clock
@@ -81,7 +81,9 @@ class App:
 
     async def run(self) -> int:
         """Open, recover, run; close whatever happened."""
-        self._interrupted = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._loop_failed)
+        self._interrupted = loop.create_future()
         async with contextlib.AsyncExitStack() as stack:
             self._show(stack)
             shared: dict[tuple[str, str], dict[str, Any]] = {}
@@ -107,7 +109,8 @@ class App:
         stack.push_async_callback(api.close)
         await api.start()
         supervisor.start("status api", api.serve())
-        ticker = Ticker(self.sessions.values(), self._clock, self._notify)
+        hurried = self.plan.speed == "max"
+        ticker = Ticker(self.sessions.values(), self._clock, self._notify, self._say, hurried=hurried)
         tick_ms = self.plan.resolved.settings.run.tick_ms
         supervisor.start("tick", ticker.run(tick_ms * MS))
         supervisor.start("hedges", self._hedges())
@@ -127,6 +130,12 @@ class App:
             if end.exit_code:
                 self._say(f"{name}: {end.reason}: {end.text}")
         return next((end.exit_code for end in ends if end.exit_code), 0)
+
+    def _loop_failed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback of ours raised: nobody is left to catch it, so the process ends (F27)."""
+        error = context.get("exception") or HedgeError(str(context.get("message")))
+        for session in self.sessions.values():
+            session.fail(error)
 
     def _say(self, text: str) -> None:
         print(f"hedge: {self._redactor.text(text)}", file=sys.stderr, flush=True)  # noqa: T201

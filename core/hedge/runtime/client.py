@@ -38,6 +38,8 @@ REPLY_BYTES_MAX = 16 * 1024 * 1024
 INDEX = ".engines"
 """Hidden, because in a state directory every other name is a hedge."""
 STREAM_STALE_MS = 5_000
+STREAM_IDLE_MS = 90_000
+"""What is no worry of a hedge that only watches; a quote each second is promised while it works."""
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
 _BY_EXIT_CODE: dict[object, type[HedgeError]] = {
@@ -310,8 +312,10 @@ def worries(hedge: Mapping[str, Any]) -> list[str]:
     if halted and tolerance is not None and abs(Decimal(delta)) > Decimal(tolerance):
         found.append(f"delta {delta} is beyond the tolerance {tolerance}")
     if hedge.get("phase") != "ended":
+        idle = hedge.get("phase") in ("watching", "waiting")
+        most = STREAM_IDLE_MS if idle else STREAM_STALE_MS
         for leg in ("spot", "futures"):
             age = hedge.get(f"{leg}_stream_age_ms")
-            if age is not None and age > STREAM_STALE_MS:
+            if age is not None and age > most:
                 found.append(f"{leg} stream silent for {age} ms")
     return found

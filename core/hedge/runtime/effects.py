@@ -100,6 +100,7 @@ class Effects:
         gateway = self._gateway(order.leg)
 
         async def send() -> OrderReport:
+            # Signed when it was decided: a process that stalled since then must not send it.
             if self._clock.now() - order.signed_at > order.recv_window_ms * MS + SECOND:
                 raise Refused("stalled before the send", code="STALLED_BEFORE_SEND")
             return await gateway.place_order(order)

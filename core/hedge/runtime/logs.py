@@ -1,5 +1,6 @@
 """What a run prints: NDJSON or plain lines, with every secret struck out at the last moment."""
 
+import contextlib
 import json
 import logging
 import re
@@ -148,6 +149,7 @@ def set_up(
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.raiseExceptions = False  # a closed stdout must neither stop us nor flood stderr
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -184,7 +186,9 @@ class RowLog:
             self._log.info(fields.pop("event"), hedge=hedge, **fields)
         elif (line := plain(row)) is not None:
             text = self._redactor.text(f"{utc(row.at)[:19]}Z {hedge} {line}")
-            print(text, file=self._data or sys.stdout, flush=True)
+            # A reader that went away is no reason to leave a position alone.
+            with contextlib.suppress(OSError):
+                print(text, file=self._data or sys.stdout, flush=True)
 
 
 # -- rows ----------------------------------------------------------------------------------------

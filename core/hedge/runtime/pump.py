@@ -33,6 +33,7 @@ class Pump:
         self.engine = engine
         self.perform: Callable[[c.AnyCommand], None] = lambda _: None
         self.watchers: list[Callable[[Row], None]] = []
+        self.record: Callable[[AnyEvent], None] | None = None
         self._log = log
         self._committer = committer
         self._fail = fail
@@ -67,6 +68,8 @@ class Pump:
 
     def _one(self, event: AnyEvent) -> None:
         engine = self.engine
+        if self.record is not None:
+            self.record(event)
         commands = engine.handle(event)
         entries: list[AnyEntry] = [command for command in commands if belongs(command)]
         if engine.touched and belongs(event):

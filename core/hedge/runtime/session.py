@@ -5,10 +5,10 @@ import contextlib
 import hashlib
 import os
 import pwd
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,7 +21,7 @@ from hedge.decide.engine import Engine
 from hedge.decide.mode import Trip
 from hedge.decide.rows import Row
 from hedge.decide.terms import HedgeTerms, InventoryRule, LegTerms
-from hedge.errors import ConfigError, JournalError, Missing, SafetyRefusal
+from hedge.errors import ConfigError, HedgeError, Missing, SafetyRefusal, Unreachable
 from hedge.journal import boot_id
 from hedge.journal.committer import Committer, InlineCommitter, ThreadCommitter
 from hedge.journal.lock import LOCK_NAME, Held, claim, hold
@@ -29,20 +29,24 @@ from hedge.journal.log import JournalLog
 from hedge.journal.table import Projection
 from hedge.journal.upkeep import clear_restored_mark, restored_mark
 from hedge.model import Instrument, Leg
-from hedge.model.numbers import MINUTE
+from hedge.model.numbers import MINUTE, SECOND
 from hedge.plugins.host import PluginHost
 from hedge.roles import AccountCheck, Can, Clock, MarketFeed, OrderGateway
 from hedge.runtime import picture
 from hedge.runtime.effects import Effects
 from hedge.runtime.pump import Pump
+from hedge.runtime.recorder import Recorder
 from hedge.runtime.roles_open import Roles, open_roles
 from hedge.runtime.sinks import account_sink, market_sink
 from hedge.runtime.snapshot import HedgeSnapshot
 
+T = TypeVar("T")
 RESTARTS_MAX = 3
 RESTARTS_WINDOW = 10 * MINUTE
 HURRIED_AUDIT_HALT_MS = 300_000
 """In hurried replays an idle hedge is read each five minutes; live it is each thirty seconds."""
+READ_PAUSES_S = (1, 2, 4, 8)
+"""How long a start waits between its tries to read what it cannot begin without."""
 PROJECT_EVERY = 2_000
 """Rows between two inline projections when time is virtual."""
 EPOCH_DIGITS = slice(6, 10)
@@ -93,17 +97,20 @@ class Session:
         self.log = JournalLog.open(self.directory, hedge=self.name, at=self._clock.now())
         self._stack.callback(self.log.close)
         terms = await self._terms()
-        await self.roles.futures_gateway.prepare(
-            terms.futures.instrument.symbol, terms.limits.leverage
-        )
+        futures = terms.futures.instrument.symbol
+        await self._read(lambda: self.roles.futures_gateway.prepare(futures, terms.limits.leverage))
         self.engine = Engine(terms)
         before, last_at = self._replay()
         if self._clock.virtual:
             self._clock.begin_at(last_at)
         _same_instruments(terms, before, self.engine)
         committer = self._committer()
-        self.pump = Pump(self.engine, self.log, committer, fail=self._fail)
+        self.pump = Pump(self.engine, self.log, committer, fail=self.fail)
         self.pump.watchers.extend(watchers)
+        if self.plan.record is not None:
+            recorder = Recorder(self.plan.record, self.name)
+            self._stack.callback(recorder.close)
+            self.pump.record = recorder.take
         self._effects = Effects(
             clock=self._clock,
             roles=self.roles,
@@ -130,10 +137,7 @@ class Session:
 
     async def _terms(self) -> HedgeTerms:
         settings = self.settings
-        funding, execution, limits = hedge_terms_parts(settings)
-        execution = msgspec.structs.replace(
-            execution, stop_timeout_s=self.plan.resolved.settings.run.stop_timeout_s
-        )
+        funding, execution, limits = hedge_terms_parts(settings, self.plan.resolved.settings.run)
         hurried = self._clock.virtual and self.plan.speed != "real"
         if hurried and self.plan.sources(self.name).get("limits.audit_halt_ms", "default") == (
             "default"
@@ -143,19 +147,11 @@ class Session:
         return HedgeTerms(
             name=self.name,
             prefix=id_prefix(self.name, self.log.created_at),
-            spot=await _leg_terms(
-                roles.spot_feed,
-                roles.spot_gateway,
-                roles.spot_check,
-                settings.symbol,
-                settings.spot_ref.account,
+            spot=await self._leg_terms(
+                roles.spot_feed, roles.spot_gateway, roles.spot_check, settings.symbol
             ),
-            futures=await _leg_terms(
-                roles.futures_feed,
-                roles.futures_gateway,
-                roles.futures_check,
-                settings.perpetual,
-                settings.futures_ref.account,
+            futures=await self._leg_terms(
+                roles.futures_feed, roles.futures_gateway, roles.futures_check, settings.perpetual
             ),
             usd=settings.usd,
             quantity=settings.quantity,
@@ -165,6 +161,34 @@ class Session:
             execution=execution,
             limits=limits,
         )
+
+    async def _leg_terms(
+        self, feed: MarketFeed, gateway: OrderGateway, check: AccountCheck, symbol: str
+    ) -> LegTerms:
+        try:
+            instrument: Instrument = await self._read(lambda: feed.read_instrument(symbol))
+        except Missing as error:
+            raise ConfigError(str(error)) from None
+        fees = await self._read(lambda: check.read_fees(symbol))
+        limits = gateway.limits
+        return LegTerms(
+            instrument=instrument,
+            maker_fee=fees.maker,
+            taker_fee=fees.taker,
+            fee_in_base=fees.buy_asset == instrument.base,
+            recv_window_ms=limits.recv_window_ms,
+            fence_ms=limits.fence_ms,
+            read_lag_ms=limits.read_lag_ms,
+        )
+
+    async def _read(self, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Read once more, a few times, what a start needs; nothing that could be an order."""
+        for pause_s in READ_PAUSES_S:
+            try:
+                return await read()
+            except Unreachable:
+                await self._clock.sleep_until(self._clock.now() + pause_s * SECOND)
+        return await read()
 
     def _replay(self) -> tuple[HedgeTerms | None, int]:
         """Rebuild the books; return the terms of the last start and the time of the last row."""
@@ -191,12 +215,12 @@ class Session:
                 self.log,
                 Projection.open(self.directory),
                 every=PROJECT_EVERY,
-                on_error=self._fail,
+                on_error=self.fail,
             )
             self._stack.callback(inline.close)
             return inline
         loop = asyncio.get_running_loop()
-        thread = ThreadCommitter(self.log, post=loop.call_soon_threadsafe, on_error=self._fail)
+        thread = ThreadCommitter(self.log, post=loop.call_soon_threadsafe, on_error=self.fail)
         self._stack.callback(thread.close)
         return thread
 
@@ -287,12 +311,12 @@ class Session:
         if not self.ended.done():
             self.ended.set_result(command)
 
-    def _fail(self, error: BaseException) -> None:
-        """The journal or an invariant of ours broke: nothing further is sent."""
+    def fail(self, error: BaseException) -> None:
+        """The journal, an invariant or a callback of ours broke: nothing further is sent."""
         self.pump.failed = True
         if not self.ended.done():
             known = isinstance(error, Exception)
-            self.ended.set_exception(error if known else JournalError(str(error)))
+            self.ended.set_exception(error if known else HedgeError(repr(error)))
 
     async def close(self) -> None:
         await self._stack.aclose()
@@ -300,27 +324,6 @@ class Session:
     def _release(self) -> None:
         while self._held:
             self._held.pop().release()
-
-
-async def _leg_terms(
-    feed: MarketFeed, gateway: OrderGateway, check: AccountCheck, symbol: str, account: str
-) -> LegTerms:
-    try:
-        instrument: Instrument = await feed.read_instrument(symbol)
-    except Missing as error:
-        raise ConfigError(str(error)) from None
-    fees = await check.read_fees(symbol)
-    limits = gateway.limits
-    return LegTerms(
-        instrument=instrument,
-        account=account,
-        maker_fee=fees.maker,
-        taker_fee=fees.taker,
-        fee_in_base=fees.buy_asset == instrument.base,
-        recv_window_ms=limits.recv_window_ms,
-        fence_ms=limits.fence_ms,
-        read_lag_ms=limits.read_lag_ms,
-    )
 
 
 def _same_instruments(terms: HedgeTerms, before: HedgeTerms | None, engine: Engine) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from hedge.decide import events as e
@@ -17,22 +17,35 @@ DISK_FREE_MIN = 1 << 30
 DISK_SHARE_MIN = 20
 """Freeze below one twentieth of the disk, or below a gibibyte."""
 DISK_EVERY = 60 * SECOND
+REMIND_EVERY = 15 * 60 * SECOND
+"""How often an alarm that nobody has acknowledged is said again."""
 KILL_FILES = {"FREEZE": e.Verb.FREEZE, "LOCK": e.Verb.LOCK}
 """A file of this name in the hedge's directory is the kill switch that needs no socket."""
 
 
 class Ticker:
-    """Once a tick, on real time only: virtual time has no disk to fill and no lag."""
+    """Once a tick; not where time is ``hurried`` beyond any pace, and a tick would mean nothing."""
 
-    def __init__(self, sessions: Iterable[Session], clock: Clock, notify: SdNotify) -> None:
+    def __init__(
+        self,
+        sessions: Iterable[Session],
+        clock: Clock,
+        notify: SdNotify,
+        say: Callable[[str], None],
+        *,
+        hurried: bool = False,
+    ) -> None:
+        self._hurried = hurried
+        self._say = say
         self._sessions = tuple(sessions)
         self._clock = clock
         self._notify = notify
         self._disk_at = 0
+        self._reminded_at = clock.now()
         self._killed: set[tuple[str, str]] = set()
 
     async def run(self, tick: int) -> None:
-        if self._clock.virtual:
+        if self._hurried:
             await asyncio.get_running_loop().create_future()
         while True:
             due = self._clock.now() + tick
@@ -42,6 +55,7 @@ class Ticker:
                 if not session.ended.done():
                     self._kill_files(session)
                     self._disk(session)
+            self._remind()
             self._notify.watchdog()
 
     def _alarm(self, session: Session, key: str, level: str, text: str, freeze: str = "") -> None:
@@ -57,6 +71,16 @@ class Ticker:
             if not session.ended.done():
                 text = f"the event loop was {late // MS} ms late"
                 self._alarm(session, "LOOP_LAG", "warning", text, freeze)
+
+    def _remind(self) -> None:
+        now = self._clock.now()
+        if now - self._reminded_at < REMIND_EVERY:
+            return
+        self._reminded_at = now
+        for session in self._sessions:
+            for alarm in session.engine.books.alarms.values():
+                if not (alarm.settled or alarm.acknowledged):
+                    self._say(f"{session.name}: still: {alarm.level} {alarm.key}: {alarm.text}")
 
     def _kill_files(self, session: Session) -> None:
         for name, verb in KILL_FILES.items():

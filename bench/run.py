@@ -1,0 +1,229 @@
+"""Prints one JSON line for each measurement; a measurement that cannot run says why.
+
+Absolute figures belong to the machine they were taken on; the ratios are what is compared.
+"""
+
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "core"), str(ROOT / "plugins")]
+
+from bench import stream  # noqa: E402 - the paths above come first, so that no install is needed
+from hedge.decide.engine import Engine  # noqa: E402
+from hedge.decide.events import AnyEvent, QuoteSeen  # noqa: E402
+from hedge.decide.rows import AnyEntry, belongs  # noqa: E402
+from hedge.journal import JournalLog  # noqa: E402
+
+EVENTS = 40_000
+ROUNDS = 5
+STARTS = 15
+DEMO_TIMEOUT_S = 300
+HEDGE = Path(sys.executable).parent / "hedge"
+
+
+def say(bench: str, value: float | None, unit: str, n: int, **more: Any) -> None:
+    """Print one line; ``value`` None goes with a ``skipped`` reason."""
+    line = {
+        "bench": bench,
+        "value": None if value is None else round(value, 3),
+        "unit": unit,
+        "n": n,
+        **more,
+        "commit": COMMIT,
+        "machine": f"{os.cpu_count()} cores, python {platform.python_version()}",
+    }
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def commit() -> str:
+    """Return the commit that is measured, with ``+`` when the tree differs from it."""
+
+    def git(*words: str) -> str:
+        asked = subprocess.run(  # noqa: S603 - fixed words
+            ["git", *words],  # noqa: S607 - the developer's git
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return asked.stdout.strip()
+
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (
+        "+" if git("status", "--porcelain", "core", "plugins") else ""
+    )
+
+
+COMMIT = commit()
+
+
+# -- the core ------------------------------------------------------------------------------------
+
+
+def timed(events: list[AnyEvent], before: list[AnyEvent] | None = None) -> float:
+    """Return the CPU seconds a fresh engine takes for ``events``, told ``before`` first."""
+    engine = Engine(stream.terms())
+    for event in before or ():
+        engine.handle(event)
+    handle = engine.handle
+    began = time.process_time()
+    for event in events:
+        handle(event)
+    return time.process_time() - began
+
+
+def engine_benches() -> list[AnyEntry]:
+    """Measure the core on a recorded build; return the entries that it would journal."""
+    events = stream.Recorder().record(EVENTS)
+    best = min(timed(events) for _ in range(ROUNDS))
+    say(
+        "engine_handle_events_per_s",
+        len(events) / best,
+        "events/s",
+        len(events),
+        mix_percent=stream.mix(events),
+        rounds=ROUNDS,
+        note="a real build: decisions and commands included, one core, CPU time, best round",
+    )
+    quotes = [event for event in events if isinstance(event, QuoteSeen)]
+    cut = next(i for i in range(EVENTS // 2, EVENTS) if isinstance(events[i], QuoteSeen))
+    run = []
+    for event in events[cut:]:
+        if not isinstance(event, QuoteSeen):
+            break
+        run.append(event)
+    repeated = run * (20_000 // len(run))
+    best = min(timed(repeated, events[:cut]) for _ in range(ROUNDS))
+    say(
+        "engine_handle_quote_ns",
+        best / len(repeated) * 1e9,
+        "ns",
+        len(repeated),
+        note=f"beside a resting order; {len(quotes)} of {len(events)} facts are quotes",
+    )
+    entries: list[AnyEntry] = []
+    engine = Engine(stream.terms())
+    for event in events:
+        commands = engine.handle(event)
+        if engine.touched and belongs(event):
+            entries.append(event)
+        entries.extend(command for command in commands if belongs(command))
+    return entries
+
+
+def journal_bench(entries: list[AnyEntry]) -> None:
+    """Measure one append of one row to a real file, without a sync (safety R3)."""
+    took = []
+    with tempfile.TemporaryDirectory(prefix="hedge-bench-") as folder:
+        log = JournalLog.open(Path(folder), hedge="bench", at=stream.START)
+        for entry in entries[:5_000]:
+            began = time.perf_counter_ns()
+            log.append(stream.START, (entry,))
+            took.append(time.perf_counter_ns() - began)
+        log.close()
+    took.sort()
+    say(
+        "journal_append_us",
+        statistics.median(took) / 1_000,
+        "us",
+        len(took),
+        p99_us=round(took[len(took) * 99 // 100] / 1_000, 1),
+        note="encode, chain, one write(2); p50",
+    )
+
+
+# -- processes -----------------------------------------------------------------------------------
+
+
+def demo_bench() -> None:
+    """Run the demo in a child: its events per second and its peak memory."""
+    if importlib.util.find_spec("hedge.runtime.demo") is None:
+        for name, unit in (("demo_events_per_s", "events/s"), ("peak_memory_mb", "MB")):
+            say(name, None, unit, 0, skipped="hedge.runtime.demo is not there")
+        return
+    path = os.pathsep.join(sys.path[:3])
+    child = subprocess.run(  # noqa: S603 - our own file
+        [sys.executable, str(ROOT / "bench" / "demo_child.py")],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEMO_TIMEOUT_S,
+    )
+    if child.returncode:
+        why = (child.stderr.strip().splitlines() or ["no word"])[-1]
+        say("demo_events_per_s", None, "events/s", 0, skipped=why)
+        say("peak_memory_mb", None, "MB", 0, skipped=why)
+        return
+    told = json.loads(child.stdout)
+    say(
+        "demo_events_per_s",
+        told["events"] / told["seconds"],
+        "events/s",
+        told["events"],
+        seconds=round(told["seconds"], 2),
+        note="the whole program: simulated venue, journal on disk, report",
+    )
+    say("peak_memory_mb", told["peak_mb"], "MB", 1, note="ru_maxrss of the demo's process")
+
+
+def wall(words: list[str], env: dict[str, str]) -> float:
+    """Return the wall seconds of one command."""
+    began = time.perf_counter()
+    subprocess.run(words, env=env, capture_output=True, check=False)  # noqa: S603 - fixed words
+    return time.perf_counter() - began
+
+
+def start_benches() -> None:
+    """Compare starts with ``import typer``, interleaved in the same run."""
+    if not HEDGE.exists():
+        for name in ("help_ratio", "status_ratio"):
+            say(name, None, "x import typer", 0, skipped=f"no {HEDGE.name} beside the interpreter")
+        return
+    with tempfile.TemporaryDirectory(prefix="hedge-bench-") as folder:
+        env = {**os.environ, "HOME": folder, "XDG_STATE_HOME": folder, "XDG_CONFIG_HOME": folder}
+        cases: dict[str, list[str]] = {
+            "typer": [sys.executable, "-c", "import typer"],
+            "help": [str(HEDGE), "--help"],
+            "status": [str(HEDGE), "status", "--json"],
+        }
+        took: dict[str, list[float]] = {name: [] for name in cases}
+        for turn in range(STARTS + 2):
+            for name, words in cases.items():
+                seconds = wall(words, env)
+                if turn >= 2:  # noqa: PLR2004 - two turns warm the page cache
+                    took[name].append(seconds)
+    floor = statistics.median(took["typer"])
+    for name in ("help", "status"):
+        middle = statistics.median(took[name])
+        say(
+            f"{name}_ratio",
+            middle / floor,
+            "x import typer",
+            STARTS,
+            ms=round(middle * 1_000, 1),
+            floor_ms=round(floor * 1_000, 1),
+        )
+
+
+def main() -> None:
+    entries = engine_benches()
+    rest: list[Callable[[], None]] = [demo_bench, start_benches]
+    journal_bench(entries)
+    for measure in rest:
+        measure()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,613 @@
+# ruff: noqa: INP001 - a script beside the pages it writes
+"""Write the pages that the code already says: modes, hooks, cli, config and exit codes.
+
+``python docs/generate.py`` writes them; ``--check`` writes nothing and ends with 1 when one is
+stale. Words that the code does not hold (what a reason means to a person) stand in
+``docs/meanings.toml``; a code without its words is an error here, and so is a word without a code.
+"""
+
+import ast
+import contextlib
+import importlib
+import io
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+CORE = ROOT / "core" / "hedge"
+COLUMNS = "80"
+NOTE = "<!-- Written by docs/generate.py; edit the code or docs/meanings.toml instead. -->"
+
+
+class Words:
+    """The tables of ``meanings.toml``; remembers what was asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._tables: dict[str, dict[str, str]] = tomllib.loads(path.read_text(encoding="utf-8"))
+        self._asked: set[tuple[str, str]] = set()
+        self.missing: list[str] = []
+
+    def of(self, table: str, key: str) -> str:
+        self._asked.add((table, key))
+        found = self._tables.get(table, {}).get(key, "")
+        if not found:
+            self.missing.append(f'[{table}] "{key}"')
+        return found
+
+    def unused(self) -> list[str]:
+        given = {(table, key) for table, keys in self._tables.items() for key in keys}
+        return [f'[{table}] "{key}"' for table, key in sorted(given - self._asked)]
+
+
+# -- reading the code ----------------------------------------------------------------------------
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def classes(path: Path) -> Iterator[ast.ClassDef]:
+    return (node for node in parsed(path).body if isinstance(node, ast.ClassDef))
+
+
+def one_class(path: Path, name: str) -> ast.ClassDef:
+    return next(node for node in classes(path) if node.name == name)
+
+
+def one_line(text: str | None) -> str:
+    """Return a docstring's text on one line, in Markdown: double backquotes become single ones."""
+    return " ".join((text or "").split()).replace("``", "`")
+
+
+def fields(node: ast.ClassDef) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (name, annotation, default, the string below it) of a class's attributes."""
+    for here, after in zip(node.body, [*node.body[1:], None], strict=True):
+        said = ""
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            said = one_line(str(after.value.value))
+        if isinstance(here, ast.AnnAssign):
+            default = ast.unparse(here.value) if here.value else ""
+            yield ast.unparse(here.target), ast.unparse(here.annotation), default, said
+        elif isinstance(here, ast.Assign):
+            yield ast.unparse(here.targets[0]), "", ast.unparse(here.value), said
+
+
+def members(path: Path, name: str) -> dict[str, str]:
+    """Return the strings below an enum's members, by the names of the members."""
+    return {member: said for member, _, _, said in fields(one_class(path, name))}
+
+
+def calls(path: Path, names: set[str]) -> Iterator[tuple[ast.Call, dict[str, ast.expr]]]:
+    """Yield the calls of some names, each with the plain assignments of its function."""
+    for function in ast.walk(parsed(path)):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        local = {
+            node.targets[0].id: node.value
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        for node in ast.walk(function):
+            if isinstance(node, ast.Call) and called(node) in names:
+                yield node, local
+
+
+def called(node: ast.Call) -> str:
+    match node.func:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+        case _:
+            return ""
+
+
+def text_of(node: ast.expr | None, local: dict[str, ast.expr]) -> str:
+    """Return a constant text, with ``*`` for what is put into it; "" where it is not constant."""
+    match node:
+        case ast.Constant(value=str(value)):
+            return value
+        case ast.JoinedStr(values=parts):
+            return "".join(
+                str(part.value) if isinstance(part, ast.Constant) else "*" for part in parts
+            )
+        case ast.Name(id=name) if name in local:
+            return text_of(local[name], {})
+        case _:
+            return ""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell or " " for cell in line) + " |" for line in lines)
+
+
+def page(title: str, *parts: str) -> str:
+    return "\n\n".join([f"# {title}", NOTE, *parts]) + "\n"
+
+
+# -- modes.md ------------------------------------------------------------------------------------
+
+
+def modes(words: Words) -> str:
+    mode = importlib.import_module("hedge.decide.mode")
+    orders = importlib.import_module("hedge.decide.orders")
+    risk = importlib.import_module("hedge.decide.risk")
+    said = members(CORE / "decide" / "mode.py", "Trigger")
+    steps = table(
+        ["trigger", *(f"from {one.value}" for one in mode.Mode), "when"],
+        [
+            [
+                f"`{trigger.value}`",
+                *(_next(mode.TRANSITIONS, one, trigger) for one in mode.Mode),
+                said[trigger.name] or words.of("trigger", trigger.value),
+            ]
+            for trigger in mode.Trigger
+        ],
+    )
+    levels = members(CORE / "decide" / "mode.py", "Trip")
+    trips = table(
+        ["level", "name", "what is still sent"],
+        [
+            [str(one.value), f"`{one.name}`", levels[one.name] or words.of("trip", one.name)]
+            for one in mode.Trip
+        ],
+    )
+    life = table(
+        ["trigger", *(f"`{one.value}`" for one in orders.OrderStatus)],
+        [
+            [
+                f"`{trigger.value}`",
+                *(_next(orders.TRANSITIONS, one, trigger) for one in orders.OrderStatus),
+            ]
+            for trigger in orders.OrderTrigger
+        ],
+    )
+    reasons = table(
+        ["code", "meaning"],
+        [[f"`{one.value}`", words.of("reason", one.value)] for one in risk.Reason],
+    )
+    return page(
+        "Modes, trips, orders and reasons",
+        "The words are those of the [glossary](glossary.md); what an operator does about a trip or"
+        " an alarm is in the [safety model](safety-model.md).",
+        "## Modes",
+        "\n".join(f"* **{one.value}**: {words.of('mode', one.value)}" for one in mode.Mode),
+        "A pair without an entry is a broken invariant: the engine stops with exit code 13.",
+        steps,
+        "## Trip levels",
+        "Beside the mode stands a level, the worst of all standing reasons.",
+        trips,
+        "### Reasons for a trip",
+        table(
+            ["reason", "level", "cause, and what clears it"],
+            [
+                [f"`{key}`", ", ".join(f"`{one}`" for one in found), words.of("trips", key)]
+                for key, found in tripping().items()
+            ],
+        ),
+        "## Alarms",
+        "An alarm stays until a person acknowledges it, also when its cause is gone."
+        " Levels: warning, alarm, page.",
+        table(
+            ["key", "level", "meaning"],
+            [
+                [f"`{key}`", ", ".join(found), words.of("alarm", key)]
+                for key, found in alarming().items()
+            ],
+        ),
+        "## Orders",
+        "What was filled is not part of the status: the quantity is cumulative and only grows,"
+        " so a fill after a cancel is lawful.",
+        "\n".join(
+            f"* `{one.value}`: {_status(one.name) or words.of('status', one.value)}"
+            for one in orders.OrderStatus
+        ),
+        life,
+        "## Reason codes",
+        "Why nothing is sent at the moment. They stand in `hedge status` after `waits:`.",
+        reasons,
+    )
+
+
+def _next(steps: dict[tuple[Any, Any], Any], state: Any, trigger: Any) -> str:
+    found = steps.get((state, trigger))
+    if found is None:
+        return "-"
+    return "stays" if found is state else f"**{found.value}**"
+
+
+def _status(name: str) -> str:
+    return members(CORE / "decide" / "orders.py", "OrderStatus")[name]
+
+
+def sources() -> list[Path]:
+    return sorted([*(CORE / "decide").glob("*.py"), *(CORE / "runtime").glob("*.py")])
+
+
+def tripping() -> dict[str, list[str]]:
+    """Return reason -> the levels it can raise, from every call of ``trip`` in the core."""
+    found: dict[str, list[str]] = {}
+    for path in sources():
+        for call, local in calls(path, {"trip"}):
+            key = text_of(call.args[0], local) if len(call.args) > 1 else ""
+            levels = {
+                node.attr
+                for node in ast.walk(_resolved(call.args[1], local) if key else ast.Pass())
+                if isinstance(node, ast.Attribute) and node.attr.isupper()
+            }
+            found.setdefault(key, []).extend(sorted(levels))
+        for call, _ in calls(path, {"_alarm", "ShellAlarmed"}):
+            freeze = call.args[4] if len(call.args) > 4 else None  # noqa: PLR2004
+            if text := text_of(freeze, {}):
+                found.setdefault(text, []).append("FREEZE_SPOT")
+    found.pop("", None)
+    found.setdefault("DATA_AGE", []).extend(["FREEZE_SPOT", "HEDGE_ONLY", "LOCKED"])
+    found.setdefault("OPERATOR", []).extend(["FREEZE_SPOT", "LOCKED"])
+    for fixed in ("LOOP_LAG", "RESTARTS"):
+        found.setdefault(fixed, []).append("FREEZE_SPOT" if fixed == "LOOP_LAG" else "LOCKED")
+    order = ["FREEZE_SPOT", "HEDGE_ONLY", "LOCKED"]
+    return {
+        key: sorted(set(levels) & set(order), key=order.index)
+        for key, levels in sorted(found.items())
+    }
+
+
+def alarming() -> dict[str, list[str]]:
+    """Return alarm key -> its levels, from every call of ``alarm`` in the core and the shell."""
+    found: dict[str, set[str]] = {}
+    for path in sources():
+        for call, local in calls(path, {"alarm", "_alarm"}):
+            at = next(
+                (index for index in (0, 1) if text_of(_at(call, index), local).isupper()), None
+            )
+            if at is None:
+                continue
+            level = text_of(_at(call, at + 1), local)
+            if level.islower():
+                found.setdefault(text_of(_at(call, at), local), set()).add(level)
+    return {key: sorted(levels) for key, levels in sorted(found.items())}
+
+
+def _at(call: ast.Call, index: int) -> ast.expr | None:
+    return call.args[index] if index < len(call.args) else None
+
+
+def _resolved(node: ast.expr, local: dict[str, ast.expr]) -> ast.AST:
+    return local.get(node.id, node) if isinstance(node, ast.Name) else node
+
+
+# -- hooks.md ------------------------------------------------------------------------------------
+
+
+def hooks(_words: Words) -> str:
+    roles = CORE / "roles.py"
+    parts = []
+    for node in parsed(CORE / "hookspecs.py").body:
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        first = "firstresult=True" in ast.unparse(node.decorator_list[0])
+        given = ", ".join(argument.arg for argument in node.args.args)
+        typed = ", ".join(_plain(ast.unparse(argument)) for argument in node.args.args)
+        kind = "first result" if first else "collect: every plugin's answer counts"
+        assert node.returns is not None
+        answer = _plain(ast.unparse(node.returns))
+        parts += [
+            f"## `{node.name}({given})`",
+            one_line(ast.get_docstring(node)),
+            f"Kind: {kind}.",
+            f"```python\ndef {node.name}({typed}) -> {answer}: ...\n```",
+        ]
+    parts.append("## Roles")
+    parts.append(
+        "What a hook returns implements one of these; all of them are opened by the runtime with"
+        " `async with`, and closed by it."
+    )
+    flags, structs, protocols = [], [], []
+    for node in classes(roles):
+        bases = [ast.unparse(base) for base in node.bases]
+        if "Protocol" in bases or any(base.endswith("Gateway") for base in bases):
+            protocols.append(_protocol(node, bases))
+        elif "enum.Flag" in bases:
+            flags.append(_fields(node, ["flag", "meaning"], 3))
+        else:
+            structs.append(_fields(node, ["field", "type", "default", "meaning"], 1, 2, 3))
+    return page(
+        "Hooks and roles",
+        "Hooks are synchronous and do no I/O. A hook returns an *unopened* object, or None for"
+        ' "not mine". A plugin registers its module under the entry point group `hedge` and marks'
+        " its functions with `hedge.hookimpl`. Dispatch asks every loaded plugin; for a hook of the"
+        " kind *first result* the first answer that is not None counts."
+        " A plugin of another distribution loads only when `[plugins] allow` names it with its"
+        " version. Plugins are not sandboxed: one that is loaded has the power of the process.",
+        *parts,
+        *protocols,
+        "## What they are told and say",
+        *structs,
+        "## Flags",
+        *flags,
+    )
+
+
+def _plain(text: str) -> str:
+    return text.replace("'", "").replace('"', "")
+
+
+def _protocol(node: ast.ClassDef, bases: list[str]) -> str:
+    over = [base for base in bases if base != "Protocol"]
+    lines = [f"### `{node.name}`", ""]
+    said = one_line(ast.get_docstring(node))
+    lines += [said, ""] if said else []
+    lines += [f"Also everything of `{', '.join(over)}`.", ""] if over else []
+    for method in node.body:
+        if not isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        word = "async " if isinstance(method, ast.AsyncFunctionDef) else ""
+        given = ", ".join(_plain(ast.unparse(one)) for one in method.args.args if one.arg != "self")
+        prop = any(ast.unparse(one) == "property" for one in method.decorator_list)
+        assert method.returns is not None
+        sign = method.name if prop else f"{word}{method.name}({given})"
+        if method.name == "__aexit__":
+            sign = "async __aexit__(kind, error, trace)"
+        about = one_line(ast.get_docstring(method))
+        lines.append(
+            f"* `{sign} -> {_plain(ast.unparse(method.returns))}`" + (about and f": {about}")
+        )
+    return "\n".join(lines).rstrip()
+
+
+def _fields(node: ast.ClassDef, head: list[str], *columns: int) -> str:
+    rows = [
+        [f"`{one[0]}`", *(_cell(one[index], code=index != 3) for index in columns)]  # noqa: PLR2004
+        for one in fields(node)
+    ]
+    said = one_line(ast.get_docstring(node))
+    return "\n\n".join(part for part in (f"### `{node.name}`", said, table(head, rows)) if part)
+
+
+def _cell(text: str, *, code: bool) -> str:
+    safe = text.replace("|", "\\|")
+    return f"`{safe}`" if code and safe else safe
+
+
+# -- cli.md --------------------------------------------------------------------------------------
+
+
+def cli(_words: Words) -> str:
+    os.environ["COLUMNS"] = COLUMNS
+    os.environ.pop("TERMINAL_WIDTH", None)
+    lazy = importlib.import_module("hedge.cli.lazy")
+    group = importlib.import_module("hedge.cli.group")
+    parts = ["## hedge", f"```text\n{_help(group, [])}```"]
+    for name in lazy.TABLE:
+        command = group.load_command(name)
+        parts += [f"## hedge {name}", f"```text\n{_help(group, [name])}```"]
+        for below in getattr(command, "commands", {}):
+            parts += [f"### hedge {name} {below}", f"```text\n{_help(group, [name, below])}```"]
+    return page(
+        "The command line",
+        "Every command's own help. Standard output is data, standard error is messages. What the"
+        " codes mean is in [exit codes](exit-codes.md).",
+        *parts,
+    )
+
+
+def _help(group: Any, words: list[str]) -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        group.run_line([*words, "--help"])
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).rstrip() + "\n"
+
+
+# -- config.md -----------------------------------------------------------------------------------
+
+TABLES = (
+    ("run", "RunSettings"),
+    ("metrics", "MetricsSettings"),
+    ("plugins", "PluginSettings"),
+    ("hedges.NAME", "HedgeSettings"),
+    ("hedges.NAME.funding", "FundingSettings"),
+    ("hedges.NAME.execution", "ExecutionSettings"),
+    ("hedges.NAME.limits", "LimitSettings"),
+    ("accounts.NAME", "AccountSettings"),
+    ("notifiers.NAME", "NotifierSettings"),
+)
+BOUNDED = ("Count", "Duration", "Positive", "NotNegative")
+ENDLESS = 1_000_000_000
+"""A bound from here on only keeps arithmetic safe, and is not worth a reader's time."""
+SIM_TABLES = (
+    ("venues.sim", "SimSettings"),
+    ("venues.sim.fees", "Fees"),
+    ("venues.sim.spot, venues.sim.futures", "MarketRules"),
+    ("venues.sim.faults", "Faults"),
+    ("[venues.sim.faults.disconnects]", "Disconnect"),
+    ("[venues.sim.faults.deleveragings]", "Deleveraging"),
+    ("[venues.sim.faults.liquidations]", "Liquidation"),
+    ("[venues.sim.faults.mode_flips]", "ModeFlip"),
+    ("[venues.sim.faults.balance_changes]", "BalanceChange"),
+    ("[venues.sim.faults.clock_jumps]", "ClockJump"),
+    ("[venues.sim.faults.halts]", "Halt"),
+)
+
+
+def config(words: Words) -> str:
+    parts = []
+    settings = importlib.import_module("hedge.config.settings")
+    for name, kind in TABLES:
+        parts += [f"## `[{name}]`", _keys(words, settings, kind, CORE / "config" / "settings.py")]
+        if name == "plugins":
+            parts += ["## `[venues.NAME]`", words.of("page", "venues")]
+    plugin = importlib.import_module("hedge_sim.config")
+    path = ROOT / "plugins" / "hedge_sim" / "config.py"
+    for name, kind in SIM_TABLES:
+        parts += [f"## `[{name}]`", _keys(words, plugin, kind, path)]
+    return page("Configuration", words.of("page", "config"), *parts)
+
+
+def _keys(words: Words, module: Any, kind: str, path: Path) -> str:
+    model = getattr(module, kind)
+    rows = []
+    for owner, (name, annotation, _, said) in _own_and_inherited(path, kind):
+        if name not in model.model_fields:
+            continue
+        info = model.model_fields[name]
+        if _is_table(module, annotation):
+            continue  # it has a heading of its own
+        what = _kind(words, annotation)
+        tops = [one.le for one in info.metadata if getattr(one, "le", None) is not None]
+        if annotation in BOUNDED and tops and min(tops) < ENDLESS:
+            what += f", at most {min(tops)}"
+        meaning = said or words.of(owner, name)
+        default = "required" if info.is_required() else f"`{_default(info.default)}`"
+        rows.append([f"`{name}`", what, default, meaning])
+    return table(["key", "type", "default", "meaning"], rows)
+
+
+def _own_and_inherited(path: Path, kind: str) -> Iterator[tuple[str, tuple[str, str, str, str]]]:
+    node = one_class(path, kind)
+    known = {one.name for one in classes(path)}
+    for base in map(ast.unparse, node.bases):
+        if base in known:
+            yield from _own_and_inherited(path, base)
+    yield from ((kind, one) for one in fields(node))
+
+
+def _is_table(module: Any, annotation: str) -> bool:
+    kind = getattr(module, annotation.removeprefix("tuple[").removesuffix(", ...]"), None)
+    return hasattr(kind, "model_fields")
+
+
+def _kind(words: Words, annotation: str) -> str:
+    if annotation.startswith("Literal["):
+        return ", ".join(ast.literal_eval(f"[{annotation[8:-1]}]"))
+    if annotation.endswith(" | None") and annotation != "SecretStr | None":
+        return _kind(words, annotation.removesuffix(" | None")) + ", or absent"
+    if annotation.startswith("Annotated[int"):
+        limits = dict(re.findall(r"([gl]e)=([0-9]+)", annotation))
+        upper = f" to {limits['le']}" if "le" in limits else ""
+        return f"whole number from {limits['ge']}{upper}"
+    return words.of("kind", annotation)
+
+
+def _default(value: Any) -> str:
+    match value:
+        case None:
+            return '""'
+        case bool():
+            return str(value).lower()
+        case Enum():
+            return f'"{value.value}"'
+        case str():
+            return f'"{value}"'
+        case Decimal():
+            return f'"{value:f}"'
+        case tuple():
+            return "[" + ", ".join(f'"{one}"' for one in value) + "]"
+        case dict():
+            held = ", ".join(f'{key} = "{one}"' for key, one in value.items())
+            return f"{{ {held} }}" if held else "{}"
+        case int():
+            return str(value)
+        case _:
+            return "its own table"
+
+
+# -- exit-codes.md -------------------------------------------------------------------------------
+
+
+def exit_codes(words: Words) -> str:
+    errors = importlib.import_module("hedge.errors")
+    by_code: dict[int, list[str]] = {0: [], 11: [], 130: [], 141: []}
+    for node in classes(CORE / "errors.py"):
+        kind = getattr(errors, node.name)
+        by_code.setdefault(kind.exit_code, []).append(f"`{node.name}`")
+    rows = [
+        [str(code), ", ".join(by_code[code]), words.of("exit", str(code))]
+        for code in sorted(by_code)
+    ]
+    docstring = errors.__doc__
+    tree = docstring[docstring.index("HedgeError") :].rstrip()
+    ends = table(
+        ["reason", "exit code", "meaning"],
+        [[f"`{reason}`", str(code), words.of("end", reason)] for reason, code in endings()],
+    )
+    return page(
+        "Exit codes",
+        "One line on standard error says why; a traceback never does.",
+        table(["code", "errors", "meaning"], rows),
+        words.of("page", "exit"),
+        "## How a hedge ends",
+        "The reason of the row `end` in the log, and in `hedge status` of a hedge that has ended.",
+        ends,
+        "## The tree of errors",
+        f"```text\n{tree}\n```",
+    )
+
+
+def endings() -> list[tuple[str, int]]:
+    """Return the reasons a hedge ends with, and their codes, from the core."""
+    found: set[tuple[str, int]] = set()
+    for path in sorted((CORE / "decide").glob("*.py")):
+        for call, local in calls(path, {"EndRun"}):
+            given = {one.arg: one.value for one in call.keywords}
+            reason, code = text_of(given.get("reason"), local), given.get("exit_code")
+            if reason and isinstance(code, ast.Constant) and isinstance(code.value, int):
+                found.add((reason, code.value))
+        for node in ast.walk(parsed(path)):
+            match node:
+                case ast.Assign(
+                    targets=[ast.Attribute(attr="ending")],
+                    value=ast.Tuple(
+                        elts=[ast.Constant(value=int(number)), ast.Constant(value=str(why)), _]
+                    ),
+                ):
+                    found.add((why, number))
+    return sorted(found)
+
+
+# -- the whole -----------------------------------------------------------------------------------
+
+PAGES = {
+    "modes.md": modes,
+    "hooks.md": hooks,
+    "cli.md": cli,
+    "config.md": config,
+    "exit-codes.md": exit_codes,
+}
+
+
+def pages() -> tuple[dict[str, str], list[str]]:
+    """Return every page's text, and what is wrong with the words."""
+    words = Words(DOCS / "meanings.toml")
+    made = {name: write(words) for name, write in PAGES.items()}
+    missing = [f"meanings.toml: no words for {one}" for one in dict.fromkeys(words.missing)]
+    return made, [*missing, *(f"meanings.toml: nothing asks for {one}" for one in words.unused())]
+
+
+def main(arguments: Sequence[str]) -> int:
+    for folder in (ROOT / "core", ROOT / "plugins"):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    if [one for one in arguments if one != "--check"]:
+        sys.stderr.write("usage: python docs/generate.py [--check]\n")
+        return 2
+    made, problems = pages()
+    for name, text in made.items():
+        path = DOCS / name
+        if "--check" not in arguments:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            problems.append(f"docs/{name}: stale; run python docs/generate.py")
+    for problem in problems:
+        sys.stderr.write(f"{problem}\n")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,445 @@
+"""Safety part 3 against the truth of the venue, never against what the engine believes."""
+
+from collections import deque
+from decimal import Decimal
+
+from venue import Placed
+from world import BEGIN, Broken, Shell, World
+
+from hedge.decide import commands as c
+from hedge.decide import exposure
+from hedge.decide.engine import Engine
+from hedge.decide.mode import Mode, Trigger, Trip
+from hedge.decide.terms import AfterExternal
+from hedge.journal.frame import NAME
+from hedge.model import (
+    Fill,
+    FillKind,
+    Leg,
+    Order,
+    OrderReport,
+    ReportedStatus,
+    Side,
+    TimeInForce,
+)
+from hedge.model.numbers import SECOND, ZERO, floor_to, plain
+
+ALERT_AFTER = 10 * SECOND
+DOUBT_ALERT_AFTER = 60 * SECOND
+WINDOW = 40 * SECOND
+
+
+class Mind:
+    """Watches one world. A broken invariant is noted and ends the episode."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.violations: list[str] = []
+        self.engine: Engine | None = None
+        """The books as the last process knew them."""
+        self.terms = world.plan.terms
+        self.lot = self.terms.futures.instrument.lot
+        self.ratio = self.terms.hedge_ratio
+        self.unresolved: dict[Leg, dict[str, Order]] = {Leg.SPOT: {}, Leg.FUTURES: {}}
+        """Orders whose end the host has not been told."""
+        self.unresolved_since: dict[str, int] = {}
+        self.recorded: set[str] = set()
+        self.sent_ids: set[str] = set()
+        self.reads: dict[Leg, list[int]] = {Leg.SPOT: [], Leg.FUTURES: []}
+        self.read_in_life: set[Leg] = set()
+        self.prices: deque[tuple[int, int]] = deque()
+        self.spot_max: deque[tuple[int, Decimal]] = deque()
+        self.gap_since = 0
+        self.unhedged_since = 0
+        self.samples: list[float] = []
+        self.down_since = 0
+        self.funding_seen: list[bool] = []
+        self.heard: dict[str, dict[str, Decimal]] = {}
+        self.filled_before: dict[str, Decimal] = {}
+        world.mind = self
+        world.venue.after_fill = self.filled
+
+    def broken(self, name: str, text: str) -> None:
+        world = self.world
+        at = (world.now - BEGIN) / 1e9
+        self.violations.append(f"{name} at {at:.3f} s: {text}; {world.venue.describe()}")
+        world.say(f"!! {self.violations[-1]}")
+        raise Broken(self.violations[-1])
+
+    # -- the truth -------------------------------------------------------------------------------
+
+    @property
+    def inventory(self) -> Decimal:
+        """Return S as it truly is."""
+        venue = self.world.venue
+        return venue.base if venue.is_account else min(venue.ledger, venue.base)
+
+    def unnoticed(self, leg: Leg) -> Decimal:
+        """Return what happened from outside and is not in the books yet, signed."""
+        truth = self.world.venue.outside[leg]
+        return truth if self.engine is None else truth - self.engine.books.leg(leg).external
+
+    def short_allowed(self) -> Decimal:
+        """Return the largest short that is not an over-hedge of our making (I3)."""
+        most = self.inventory
+        lost = -self.unnoticed(Leg.SPOT)
+        outside = -self.unnoticed(Leg.FUTURES)
+        return (
+            max(most + max(lost, ZERO), ZERO) * self.ratio + max(outside, ZERO) + self.lot
+        )
+
+    def coming(self, side: Side) -> Decimal:
+        """Return what is on its way to, or open at, the futures venue on one side."""
+        world = self.world
+        total = sum(
+            (o.quantity for o in world.in_flight.values()
+             if o.leg is Leg.FUTURES and o.side is side), ZERO,
+        )  # fmt: skip
+        return total + sum(
+            (p.left for p in world.venue.open.values()
+             if p.order.leg is Leg.FUTURES and p.order.side is side), ZERO,
+        )  # fmt: skip
+
+    # -- every create ----------------------------------------------------------------------------
+
+    def sent(self, order: Order, shell: Shell) -> None:
+        """Judge one create at the moment it leaves the host."""
+        engine, world = shell.engine, self.world
+        leg, oid = order.leg, order.client_order_id
+        mode = engine.books.mode
+        if oid in self.sent_ids:
+            self.broken("I5", f"{oid} is sent twice")
+        self.sent_ids.add(oid)
+        self._recorded(order, shell)
+        if mode is Mode.HALT:
+            self.broken("I10", f"{oid} in mode HALT")
+        if not engine.volatile.recovered or not self.read_in_life >= {Leg.SPOT, Leg.FUTURES}:
+            self.broken("I13", f"{oid} before the recovery was over")
+        if self.unresolved[leg]:
+            self.broken("I6", f"{oid} while {next(iter(self.unresolved[leg]))} is open or in doubt")
+        if engine.books.trip >= Trip.LOCKED:
+            self.broken("I6", f"{oid} while LOCKED by {', '.join(engine.books.trips)}")
+        if not order.quantity > 0 or not order.quantity.is_finite() or not order.limit_price > 0:
+            self.broken("I16", f"{oid}: {order.quantity} @ {order.limit_price}")
+        self._sized(order, engine)
+        if leg is Leg.FUTURES:
+            self._futures(order, engine)
+        else:
+            self._spot(order, engine)
+        self.unresolved[leg][oid] = order
+        self.unresolved_since[oid] = world.now
+
+    def _recorded(self, order: Order, shell: Shell) -> None:
+        """I5: an id out of a synced lease, and a row that was written before."""
+        oid = order.client_order_id
+        prefix = len(self.terms.prefix)
+        epoch, number = int(oid[prefix : prefix + 4], 16), int(oid[prefix + 5 :], 16)
+        leased = self.world.synced_leases.get((epoch, order.leg.value), 0)
+        if number > leased:
+            self.broken("I5", f"{oid} is outside the synced lease (..{leased})")
+        data = self.world.disk.files[shell.log.path].data
+        if data.rfind(oid.encode()) < 0:
+            self.broken("I5", f"{oid} has no row in the log")
+
+    def _sized(self, order: Order, engine: Engine) -> None:
+        """I7: within the clip, and near a price that was true lately."""
+        price = self.world.venue.price(order.leg)
+        clip = exposure.clip_notional(self.terms, order.limit_price)
+        if order.notional > clip * Decimal("1.001"):
+            self.broken("I7", f"{plain(order.notional)} above the clip {plain(clip)}")
+        reach = self.terms.limits.collar_max + Decimal("0.02")
+        outside = (
+            order.limit_price > price * (1 + reach)
+            if order.side is Side.BUY
+            else order.limit_price < price * (1 - reach)
+        )
+        if outside:
+            self.broken("I16", f"limit {plain(order.limit_price)} against a price {plain(price)}")
+
+    def _futures(self, order: Order, engine: Engine) -> None:
+        venue = self.world.venue
+        gap = abs(engine.delta)
+        if order.quantity > gap + self.lot:
+            self.broken("I7", f"a hedge of {plain(order.quantity)} for a gap of {plain(gap)}")
+        if engine.books.mode is Mode.LIQUIDATION and not (
+            order.side is Side.BUY and order.reduce_only
+        ):
+            self.broken("I9", f"{order.side.value}, reduce_only={order.reduce_only}")
+        if order.time_in_force is not TimeInForce.IOC:
+            self.broken("I7", "a hedge that rests")
+        if order.side is Side.SELL:
+            short = -venue.position + self.coming(Side.SELL) + order.quantity
+            if short > self.short_allowed():
+                self.broken(
+                    "I3",
+                    f"sells {plain(order.quantity)}: short {plain(short)} of"
+                    f" {plain(self.short_allowed())} allowed, S={plain(self.inventory)}",
+                )
+
+    def _spot(self, order: Order, engine: Engine) -> None:
+        venue = self.world.venue
+        mode = engine.books.mode
+        if order.side is Side.BUY:
+            if mode is Mode.LIQUIDATION:
+                self.broken("I9", "a spot buy in LIQUIDATION")
+            if engine.books.paused:
+                self.broken("I2", "a spot buy while paused")
+        elif order.quantity > self.inventory + max(-self.unnoticed(Leg.SPOT), ZERO):
+            self.broken("I8", f"sells {plain(order.quantity)} of {plain(self.inventory)}")
+        self._bounded(order, engine, venue.price())
+
+    def _bounded(self, order: Order, engine: Engine, price: Decimal) -> None:
+        """I2: what is naked and what rests stay inside the budget, or the order shrinks the gap."""
+        venue = self.world.venue
+        unnoticed = self.unnoticed(Leg.SPOT) * self.ratio + self.unnoticed(Leg.FUTURES)
+        gap = self.inventory * self.ratio + venue.position - unnoticed
+        after = gap + order.signed_quantity * self.ratio
+        if abs(after) <= abs(gap):
+            return
+        room = exposure.exposure_max(self.terms, price) * Decimal("1.03")
+        fee = self.terms.spot.maker_fee + self.terms.spot.taker_fee
+        slack = 2 * self.terms.spot.instrument.lot + order.quantity * fee
+        if max(abs(gap), abs(after)) > room / price + slack + self.lot:
+            self.broken(
+                "I2",
+                f"a spot {order.side.value} of {plain(order.quantity)} with {plain(gap)} naked:"
+                f" {plain(abs(after) * price)} of {plain(room)}",
+            )
+        if engine.books.trip and order.side is Side.BUY:
+            self.broken("I2", f"a spot buy while tripped: {', '.join(engine.books.trips)}")
+
+    def at_venue(self, order: Order) -> None:
+        """An order reaches the engine room: nobody may have buried it."""
+        if self.world.now - order.signed_at > 60 * SECOND and not self.world.host_offset:
+            self.broken("I5", f"{order.client_order_id} arrives a minute after its signature")
+
+    def filled(self, leg: Leg, fill: Fill) -> None:
+        """After every execution: no long futures, no sold coins that were not ours, no excess."""
+        venue = self.world.venue
+        self._measure()
+        ours = bool(fill.client_order_id) and fill.client_order_id in venue.orders
+        if not ours or fill.kind is not FillKind.TRADE:
+            return
+        if leg is Leg.FUTURES:
+            if venue.position > 0:
+                self.broken("I8", f"our order made the position long: {plain(venue.position)}")
+            if fill.side is Side.SELL and -venue.position > self.short_allowed():
+                self.broken(
+                    "I3",
+                    f"filled: short {plain(-venue.position)} of {plain(self.short_allowed())}",
+                )
+        elif not venue.is_account and venue.bought + venue.adopted < 0:
+            self.broken("I8", f"coins were sold that were not ours: {plain(venue.bought)}")
+
+    # -- every command ---------------------------------------------------------------------------
+
+    def command(self, command: c.AnyCommand, shell: Shell) -> None:
+        match command:
+            case c.DeclareDead(leg=leg, client_order_id=oid, evidence=evidence):
+                self._buried(leg, oid, evidence)
+            case c.ChangeMode():
+                self._moded(command, shell)
+            case c.BookExternal():
+                self.world.counts["externals"] += 1
+                alarms = shell.engine.books.alarms
+                if command.reason == "EXTERNAL" and not any(
+                    key.startswith("EXTERNAL") for key in alarms
+                ):
+                    self.broken("I19", "an EXTERNAL row without an alarm")
+            case c.SetTrip(level=level, reason=reason) if level:
+                self.world.counts[f"trip {reason}"] += 1
+                self.world.counts["trips"] += 1
+            case _:
+                pass
+
+    def _buried(self, leg: Leg, oid: str, evidence: str) -> None:
+        world = self.world
+        if oid in world.in_flight:
+            self.broken("I6", f"{oid} is buried alive: it is on its way ({evidence})")
+        placed = world.venue.orders.get(oid)
+        if placed is not None and "resolved" not in evidence:
+            self.broken("I6", f"{oid} is buried alive: {placed.status.value} at the venue")
+        self.unresolved[leg].pop(oid, None)
+        world.counts["buried"] += 1
+
+    def _moded(self, command: c.ChangeMode, shell: Shell) -> None:
+        trigger = command.trigger
+        world = self.world
+        world.counts[f"to {command.mode.value} by {trigger.value}"] += 1
+        if trigger is Trigger.FUNDING_EXIT:
+            tally = shell.engine.books.tally
+            if tally.below < self.terms.funding.exit_confirmations:
+                self.broken("I12", f"a funding exit after {tally.below} observations")
+            if world.venue.rate >= 0:
+                self.broken("I12", "a funding exit at a rate that pays")
+        if command.mode is Mode.HALT:
+            ours = [oid for oid in world.venue.open if oid in self.sent_ids]
+            flying = list(world.in_flight)
+            if ours or flying:
+                self.broken("I10", f"HALT with {(ours + flying)[0]} open")
+
+    # -- every tick ------------------------------------------------------------------------------
+
+    def told(self, report: OrderReport) -> None:
+        """The host hears how an order stands; an ended one is settled."""
+        if report.status is not ReportedStatus.WORKING:
+            self.settle(report.client_order_id)
+
+    def told_fill(self, fill: Fill) -> None:
+        """The host hears of an execution; with the last one the order is settled."""
+        placed = self.world.venue.by_venue_id.get(fill.venue_order_id)
+        if placed is None:
+            return
+        oid = placed.order.client_order_id
+        heard = self.heard.setdefault(oid, {})
+        heard[fill.fill_id] = fill.quantity
+        if sum(heard.values()) >= placed.order.quantity:
+            self.settle(oid)
+
+    def settle(self, oid: str) -> None:
+        for orders in self.unresolved.values():
+            orders.pop(oid, None)
+
+    def tick(self) -> None:
+        world = self.world
+        shell = world.shell
+        self._measure()
+        if shell is None or not shell.alive:
+            self.gap_since = 0
+            return
+        self._monotone(shell)
+        self._noticed(shell)
+
+    def _measure(self) -> None:
+        """Note since when the truth is unhedged, and, when it ends, how long it was."""
+        world = self.world
+        gap = abs(self.inventory * self.ratio + world.venue.position)
+        if gap < self.dust():
+            if self.unhedged_since:
+                self.samples.append((world.now - self.unhedged_since) / 1e9)
+            self.unhedged_since = self.gap_since = 0
+            return
+        self.unhedged_since = self.unhedged_since or world.now
+        self.gap_since = self.gap_since or world.now
+
+    def dust(self) -> Decimal:
+        price = self.world.venue.price()
+        return max(
+            self.terms.futures.instrument.smallest_order(price),
+            exposure.slice_min(self.terms, price),
+            self.lot,
+        )
+
+    def _noticed(self, shell: Shell) -> None:
+        """I19: a gap, a doubt or a trip that lasts has an alarm row."""
+        world, books = self.world, shell.engine.books
+        gap = abs(self.inventory * self.ratio + world.venue.position)
+        if not self.read_in_life >= {Leg.SPOT, Leg.FUTURES}:
+            self.gap_since = 0
+        standing = any(not alarm.settled for alarm in books.alarms.values())
+        late = ALERT_AFTER + 50 * SECOND
+        if self.gap_since and world.now - self.gap_since > late and not standing:
+            self.broken("I19", f"{plain(gap)} unhedged for {late // SECOND} s without an alarm")
+        for orders in self.unresolved.values():
+            for oid in orders:
+                record = books.spot.orders.get(oid) or books.futures.orders.get(oid)
+                if record is None:
+                    self.broken("I14", f"{oid} was sent and is not in the books")
+                    return
+                waited = world.now - max(record.doubt_at, world.now - 3600 * SECOND)
+                if record.doubt_at and not world.host_offset and (
+                    waited > DOUBT_ALERT_AFTER + 5 * SECOND
+                    and "IN_DOUBT" not in books.alarms
+                ):
+                    self.broken("I19", f"{oid} in doubt for {waited // SECOND} s without an alarm")
+
+    def _monotone(self, shell: Shell) -> None:
+        """I15: what was filled never goes back."""
+        for leg in Leg:
+            for oid, record in shell.engine.books.leg(leg).open.items():
+                before = self.filled_before.get(oid, ZERO)
+                if record.filled < before:
+                    self.broken("I15", f"{oid}: {plain(before)} filled, now {plain(record.filled)}")
+                self.filled_before[oid] = record.filled
+                placed = self.world.venue.orders.get(oid)
+                if placed is not None and record.filled > placed.filled:
+                    self.broken("I4", f"{oid}: books {plain(record.filled)} filled, truth"
+                                f" {plain(placed.filled)}")  # fmt: skip
+
+    # -- lives -----------------------------------------------------------------------------------
+
+    def read(self, leg: Leg, asked_at: int) -> None:
+        self.reads[leg].append(asked_at)
+        self.read_in_life.add(leg)
+
+    def crashed(self, kind: str, before: str | None, shell: Shell) -> None:
+        self.gap_since = 0
+        self.read_in_life.clear()
+        self.filled_before.clear()
+
+    def replayed(self, shell: Shell) -> None:
+        """I14: whatever was sent is in the log, or its id was leased and will be asked for."""
+        self.read_in_life.clear()
+        self.gap_since = 0
+        self.engine = shell.engine
+
+    def ended(self, command: c.EndRun, shell: Shell) -> None:
+        """A run says that it is over: the truth must agree (I9, I13)."""
+        world, venue = self.world, self.world.venue
+        world.counts[f"exit {command.exit_code} {command.reason}"] += 1
+        ours = [oid for oid in venue.open if oid in self.sent_ids]
+        if ours or world.in_flight:
+            if command.exit_code != 7:
+                self.broken("I9", f"exit {command.exit_code} with {(ours or ['?'])[0]} open")
+            return
+        gap = self.inventory * self.ratio + venue.position
+        gap -= self.unnoticed(Leg.SPOT) * self.ratio + self.unnoticed(Leg.FUTURES)
+        if command.reason == "UNWOUND":
+            left = abs(venue.position - self.unnoticed(Leg.FUTURES))
+            if left >= self.lot:
+                self.broken("I9", f"UNWOUND with a position of {plain(left)}")
+            coins = self.inventory - self.unnoticed(Leg.SPOT)
+            smallest = self.terms.spot.instrument.smallest_order(venue.price())
+            if coins >= smallest * Decimal("1.05") and not venue.is_account:
+                self.broken("I9", f"UNWOUND with {plain(coins)} coins left")
+        if command.reason == "STOPPED" and abs(gap) >= self.lot:
+            self.broken("I13", f"STOPPED as hedged with {plain(gap)} unhedged")
+
+    def at_end(self, shell: Shell | None) -> None:
+        """I4 and I14, when all is quiet: fills add up, every order has its row."""
+        venue = self.world.venue
+        if venue.ours + venue.external != venue.position:
+            self.broken("I4", "the venue's own books do not add up: a bug of the world")
+        if venue.duplicates:
+            self.broken("I5", f"the venue saw {venue.duplicates[0]} twice")
+        data = self.world.disk.files.get(self._path())
+        if data is None:
+            return
+        if shell is None:
+            return
+        books = shell.engine.books
+        if not books.spot.open and not books.futures.open and self._agreed(shell):
+            if books.futures.held != venue.position:
+                self.broken("I4", f"books F={plain(books.futures.held)} after all is quiet")
+            ledger = venue.base if venue.is_account else venue.ledger
+            if books.spot.held != ledger and venue.is_account:
+                self.broken("I4", f"books S={plain(books.spot.held)} after all is quiet")
+            if not venue.is_account and books.spot.held > min(ledger, venue.base):
+                self.broken("I4", f"books S={plain(books.spot.held)} after all is quiet")
+
+    def _path(self):  # noqa: ANN202
+        return self.world.disk and next(
+            (path for path in self.world.disk.files if path.name == NAME), None
+        )
+
+    @staticmethod
+    def _agreed(shell: Shell) -> bool:
+        return all(note.agreed for note in shell.engine.volatile.legs.values())
+
+
+def whole(placed: Placed) -> bool:
+    """Return whether an order was filled to the end."""
+    return placed.left <= 0
+
+
+__all__ = ["AfterExternal", "Mind", "floor_to"]

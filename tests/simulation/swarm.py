@@ -1,0 +1,359 @@
+"""What one seed stands for: the scenario, and every fault's strength.
+
+Each class of fault is off in half the seeds, so that faults do not mask each other, and draws from
+its own generator, so that taking one class away leaves the draws of the others as they were.
+"""
+
+import hashlib
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from hedge.decide.terms import (
+    Action,
+    AfterExternal,
+    ExecutionTerms,
+    FundingTerms,
+    HedgeTerms,
+    InventoryRule,
+    LegTerms,
+    LimitTerms,
+)
+from hedge.model import Instrument, InstrumentKind
+from hedge.model.numbers import MINUTE, MS, ONE, SECOND, ZERO, ceil_to, common_step, floor_to
+from hedge.roles import VenueLimits
+
+CLASSES = (
+    "request_lost",
+    "reply_lost",
+    "slow_processing",
+    "error_delivered",
+    "error_undelivered",
+    "unreachable",
+    "duplicate_message",
+    "drop_message",
+    "reorder_message",
+    "nameless_fill",
+    "disconnect_loud",
+    "disconnect_silent",
+    "resubscribe_fails",
+    "stale_read",
+    "read_error",
+    "read_burst",
+    "partial_ioc",
+    "reject",
+    "ban",
+    "clock_offset",
+    "clock_jump",
+    "mode_flip",
+    "deleveraging",
+    "liquidation",
+    "halt_leg",
+    "interval_change",
+    "balance_change",
+    "manual_trade",
+    "unknown_execution",
+    "bad_quote",
+    "crash_process",
+    "crash_machine",
+    "torn_write",
+    "disk_full",
+    "slow_sync",
+    "operator",
+    "another_action",
+    "funding_gone",
+)
+BEYOND = ("lag_beyond",)
+"""Faults that break a declared bound: never on by chance, only when asked for."""
+
+PRICE = Decimal(100)
+TICK = Decimal("0.01")
+PREFIX = "HSIM00"
+
+
+def dice(seed: int, name: str) -> Random:
+    """Return a generator of its own; never `hash`, which differs between processes."""
+    digest = hashlib.blake2b(f"{seed}|{name}".encode(), digest_size=8).digest()
+    return Random(int.from_bytes(digest))
+
+
+class Plan:
+    """All parameters of one episode; ``without`` names fault classes that are taken away."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        without: frozenset[str] = frozenset(),
+        calm: bool = False,
+        beyond: frozenset[str] = frozenset(),
+    ) -> None:
+        self.seed = seed
+        switch = dice(seed, "switch")
+        on = {name for name in CLASSES if switch.random() < 0.5}
+        self.on = frozenset(set() if calm else on - without) | beyond
+        self._dice: dict[str, Random] = {}
+        self._environment(dice(seed, "environment"))
+        self._strengths(dice(seed, "strength"))
+        self.terms = self._terms(dice(seed, "terms"))
+
+    def dice(self, name: str) -> Random:
+        known = self._dice.get(name)
+        if known is None:
+            known = self._dice[name] = dice(self.seed, name)
+        return known
+
+    def has(self, name: str) -> bool:
+        return name in self.on
+
+    def hit(self, name: str) -> bool:
+        """Draw for one class; its chance is the attribute of the same name."""
+        chance: float = getattr(self, name)
+        return bool(chance) and self.dice(name).random() < chance
+
+    # -- what is not a fault ---------------------------------------------------------------------
+
+    def _environment(self, r: Random) -> None:
+        self.delay_most = int(2 ** r.uniform(0, 9) * MS)
+        self.ack_timeout = int(r.choice((0.5, 1, 1.5, 3, 5, 15)) * SECOND)
+        self.recv_window_ms = r.choice((1_000, 2_000, 2_000, 5_000))
+        self.read_lag_ms = r.choice((200, 500, 1_000, 2_000, 4_000))
+        self.second_check = r.random() < 0.5
+        self.quote_every = r.choice((1, 1, 1, 2)) * SECOND
+        self.chaos = int(r.choice((20, 45, 45, 60, 90, 150)) * SECOND)
+        self.fill_chance = r.choice((0.2, 0.5, 0.8))
+        self.part_chance = r.choice((0.0, 0.3, 0.7))
+        self.slices = max(1, min(60, int(2 ** r.uniform(0, 6))))
+        self.walk = r.choice((0, 1, 1, 2, 5))
+        self.found_short = r.random() < 0.06
+        self.found_coins = r.random() < 0.3
+        self.action = r.choice((*([Action.DEFAULT] * 5), *([Action.SINGLE] * 3), Action.SCALE,
+                                Action.LIQUIDATION))  # fmt: skip
+        self.enter_now = r.random() < 0.9
+        self.adopt = r.random() < 0.08
+        self.heartbeat = r.choice((3, 5, 10)) * SECOND
+        self.settlement_in = int(r.uniform(5, 400)) * SECOND
+        self.report_first = r.random() < 0.5
+
+    # -- faults ----------------------------------------------------------------------------------
+
+    def _strengths(self, r: Random) -> None:
+        def chance(name: str, most: float) -> float:
+            drawn = r.uniform(0.15, 1) * most
+            return drawn if self.has(name) else 0.0
+
+        self.request_lost = chance("request_lost", 0.10)
+        self.reply_lost = chance("reply_lost", 0.15)
+        self.slow_processing = chance("slow_processing", 0.10)
+        self.error_delivered = chance("error_delivered", 0.10)
+        self.error_undelivered = chance("error_undelivered", 0.10)
+        self.unreachable = chance("unreachable", 0.05)
+        self.duplicate_message = chance("duplicate_message", 0.5)
+        self.drop_message = chance("drop_message", 0.3)
+        self.reorder_message = chance("reorder_message", 0.4)
+        self.reorder_most = int(r.uniform(0.1, 10) * SECOND)
+        self.stale_read = chance("stale_read", 0.5)
+        self.lag_most = self.read_lag_ms * MS
+        beyond = int(r.uniform(2, 15) * self.lag_most)
+        if "lag_beyond" in self.on:
+            self.lag_most = beyond
+            self.stale_read = 0.3
+        self.read_error = chance("read_error", 0.3)
+        self.partial_ioc = chance("partial_ioc", 0.5)
+        self.reject = chance("reject", 0.15)
+        self.bad_quote = chance("bad_quote", 0.05)
+        self.resubscribe_fails = chance("resubscribe_fails", 0.2)
+        self.slow_sync = chance("slow_sync", 0.5)
+        self.disconnect_every = int(r.choice((10, 20, 45)) * SECOND)
+
+    # -- the hedge -------------------------------------------------------------------------------
+
+    def _terms(self, r: Random) -> HedgeTerms:
+        lots = ("0.001", "0.01", "0.1")
+        spot_lot = Decimal(r.choice(lots))
+        futures_lot = Decimal(r.choice((*lots, "1")))
+        ratio = Decimal(r.choice(("1", "1", "1", "1", "1", "1", "1", "1", "0.5", "0.9")))
+        spot = Instrument(
+            venue="a",
+            symbol="SIM/USD",
+            kind=InstrumentKind.SPOT,
+            base="SIM",
+            quote="USD",
+            tick=TICK,
+            lot=spot_lot,
+            notional_min=Decimal(r.choice((0, 1, 5, 10, 100))),
+        )
+        futures = Instrument(
+            venue="b",
+            symbol="SIM/USD:USD",
+            kind=InstrumentKind.PERPETUAL,
+            base="SIM",
+            quote="USD",
+            settle="USD",
+            tick=TICK,
+            lot=futures_lot,
+            quantity_min=futures_lot * r.choice((1, 1, 2)),
+            notional_min=Decimal(r.choice((0, 5, 20, 100))),
+            reduce_only_below_min=r.random() < 0.8,
+        )
+        fee = Decimal(r.choice(("0", "0.0002", "0.001")))
+        times = VenueLimits(
+            recv_window_ms=self.recv_window_ms,
+            read_lag_ms=self.read_lag_ms,
+            ack_timeout_ms=self.ack_timeout // MS,
+        )
+        common = {
+            "recv_window_ms": times.recv_window_ms,
+            "fence_ms": times.fence_ms,
+            "read_lag_ms": times.read_lag_ms,
+        }
+        self.processing_most = times.processing_max_ms * MS
+        step = common_step(spot_lot, futures_lot) if ratio == ONE else spot_lot
+        least = max(spot.smallest_order(PRICE), futures.smallest_order(PRICE) / ratio)
+        least = ceil_to(least, step) * Decimal("1.2")
+        size = ceil_to(least * r.choice((1, 2, 3, 8)), step)
+        quantity = floor_to(size * self.slices + least, step)
+        exposure = size * PRICE * Decimal("1.3") + 2 * spot_lot * PRICE
+        own_exposure = r.random() < 0.7
+        by_usd = r.random() < 0.4
+        self.size = size
+        self.target = quantity
+        return HedgeTerms(
+            name="sim",
+            prefix=PREFIX,
+            spot=LegTerms(
+                instrument=spot,
+                account="s",
+                maker_fee=fee,
+                taker_fee=fee * r.choice((1, 2)),
+                fee_in_base=bool(fee) and r.random() < 0.6,
+                **common,
+            ),
+            futures=LegTerms(
+                instrument=futures,
+                account="f",
+                maker_fee=fee,
+                taker_fee=fee,
+                **common,
+            ),
+            usd=quantity * PRICE if by_usd else None,
+            quantity=None if by_usd else quantity,
+            inventory=InventoryRule.ACCOUNT if r.random() < 0.2 else InventoryRule.MANAGED,
+            hedge_ratio=ratio,
+            funding=FundingTerms(stale_s=600, settlement_guard_s=r.choice((0, 60, 300))),
+            execution=ExecutionTerms(
+                requote_s=r.choice((5, 30)),
+                requote_bps=Decimal(r.choice((2, 20))),
+                patience_s=r.choice((10, 60, 300)),
+                settle_s=r.choice((5, 10, 30)),
+                cross_bps_max=Decimal(r.choice((5, 50))),
+                entry_basis_bps_min=Decimal(-1000),
+                impact=Decimal("0.05"),
+            ),
+            limits=LimitTerms(
+                exposure_max=exposure if own_exposure else None,
+                audit_active_ms=r.choice((5_000, 10_000, 10_000)),
+                audit_halt_ms=r.choice((10_000, 30_000)),
+                after_external=AfterExternal.REHEDGE if r.random() < 0.5 else AfterExternal.ALARM,
+                repair_after_s=r.choice((0, 0, 60, 300)),
+                retry_ms=r.choice((1_000, 2_000)),
+                spot_orders_per_minute=r.choice((30, 300)),
+            ),
+        )
+
+    # -- what happens when -----------------------------------------------------------------------
+
+    def moments(self) -> list[tuple[int, str, dict[str, Any]]]:
+        """Return every scheduled happening of the first phase: (at, what, with what)."""
+        found: list[tuple[int, str, dict[str, Any]]] = []
+
+        def at(name: str) -> int:
+            return int(self.dice(name).uniform(0.02, 0.95) * self.chaos)
+
+        def some(name: str, least: int, most: int) -> range:
+            if not self.has(name):
+                return range(0)
+            return range(self.dice(name).randint(least, most))
+
+        for name in ("disconnect_loud", "disconnect_silent"):
+            if self.has(name):
+                r, now = self.dice(name), 0
+                while True:
+                    now += max(int(r.expovariate(1) * self.disconnect_every), SECOND)
+                    if now >= self.chaos:
+                        break
+                    found.append((now, name, {
+                        "streams": r.randrange(1, 16),
+                        "down": int(10 ** r.uniform(-1, 1.6) * SECOND),
+                    }))  # fmt: skip
+        for _ in some("read_burst", 1, 2):
+            r = self.dice("read_burst")
+            down = int(min(10 ** r.uniform(0, 2.8), 600) * SECOND)
+            found.append((at("read_burst"), "read_burst", {"down": down}))
+        for _ in some("ban", 1, 1):
+            down = int(self.dice("ban").choice((5, 20, 120, 600)) * SECOND)
+            found.append((at("ban"), "ban", {"down": down}))
+        for _ in some("mode_flip", 1, 1):
+            down = int(self.dice("mode_flip").uniform(1, 60) * SECOND)
+            found.append((at("mode_flip"), "mode_flip", {"down": down}))
+        for _ in some("halt_leg", 1, 2):
+            r = self.dice("halt_leg")
+            found.append((at("halt_leg"), "halt_leg", {
+                "spot": r.random() < 0.5, "down": int(r.uniform(1, 90) * SECOND),
+            }))  # fmt: skip
+        for _ in some("deleveraging", 1, 2):
+            share = self.dice("deleveraging").uniform(0.05, 1)
+            found.append((at("deleveraging"), "deleveraging", {"share": share}))
+        for _ in some("liquidation", 1, 1):
+            found.append((at("liquidation"), "liquidation", {}))
+        for _ in some("interval_change", 1, 1):
+            found.append((at("interval_change"), "interval_change", {}))
+        for _ in some("balance_change", 1, 3):
+            r = self.dice("balance_change")
+            found.append((at("balance_change"), "balance_change", {
+                "lots": r.choice((-1, 1)) * int(10 ** r.uniform(0, 2)),
+            }))  # fmt: skip
+        for _ in some("manual_trade", 1, 2):
+            r = self.dice("manual_trade")
+            found.append((at("manual_trade"), "manual_trade", {
+                "lots": r.choice((-1, 1)) * r.randint(1, 20), "named": r.random() < 0.5,
+            }))  # fmt: skip
+        for _ in some("unknown_execution", 1, 2):
+            real = self.dice("unknown_execution").random() < 0.3
+            found.append((at("unknown_execution"), "unknown_execution", {"real": real}))
+        for name in ("crash_process", "crash_machine", "torn_write"):
+            for _ in some(name, 1, 3 if name == "crash_process" else 2):
+                r = self.dice(name)
+                down = min(10 ** r.uniform(-1, 3.25), 1800)
+                found.append((at(name), name, {
+                    "after": r.randrange(40), "down": int(down * SECOND), "kept": r.random(),
+                }))  # fmt: skip
+        for _ in some("disk_full", 1, 1):
+            down = int(self.dice("disk_full").uniform(1, 60) * SECOND)
+            found.append((at("disk_full"), "disk_full", {"down": down}))
+        for _ in some("operator", 1, 5):
+            r = self.dice("operator")
+            found.append((at("operator"), "operator", {
+                "verb": r.choice(("pause", "resume", "scale", "liquidate", "ack", "clear", "clear",
+                                  "freeze", "lock", "adopt", "stop", "resolve")),
+                "share": r.choice((0.0, 0.3, 0.5, 0.8, 1.0, 1.3)), "x": r.random(),
+            }))  # fmt: skip
+        if self.has("funding_gone"):
+            found.append((at("funding_gone"), "funding_gone", {}))
+        found.sort(key=lambda one: one[:2])
+        return found
+
+    def delay(self) -> int:
+        r = self.dice("delay").random()
+        return MS + int(r * r * self.delay_most)
+
+    @property
+    def long(self) -> bool:
+        """Whether the second phase waits for a funding exit."""
+        return self.has("funding_gone")
+
+
+REJECT_CODES = ("POST_ONLY_WOULD_TAKE", "PRICE_COLLAR", "INSUFFICIENT_BALANCE", "HALTED", "-1008",
+                "RATE_LIMIT")  # fmt: skip
+FAULTS_LONGEST = 30 * MINUTE
+NOTHING = ZERO

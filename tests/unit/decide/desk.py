@@ -1,0 +1,576 @@
+"""One engine, a venue small enough to hold in the hand, and a clock that only the test moves.
+
+Every fact goes through `Engine.handle`; every command is answered at once unless the test said
+otherwise. Rows are collected as the pump collects them.
+"""
+
+from collections import deque
+from decimal import Decimal as D
+from itertools import pairwise
+
+import msgspec
+
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide import exposure, risk
+from hedge.decide.engine import Engine
+from hedge.decide.events import Verb
+from hedge.decide.mode import Mode
+from hedge.decide.rows import Row, belongs
+from hedge.decide.terms import (
+    Action,
+    ExecutionTerms,
+    FundingTerms,
+    HedgeTerms,
+    InventoryRule,
+    LegTerms,
+    LimitTerms,
+)
+from hedge.model import (
+    Balance,
+    Fill,
+    FillKind,
+    FundingRate,
+    Instrument,
+    InstrumentKind,
+    Leg,
+    Mark,
+    OrderReport,
+    Position,
+    PositionMode,
+    Quote,
+    RateOrigin,
+    ReportedStatus,
+    Side,
+    StreamKind,
+    TimeInForce,
+)
+from hedge.model.numbers import HOUR, SECOND
+
+SPOT, FUTURES = Leg.SPOT, Leg.FUTURES
+T0 = 1_700_000_000 * SECOND
+GOOD, BAD = D("0.0003"), D("-0.0001")
+STEPS_MAX = 20_000
+
+
+def instrument(kind, **changes):
+    """Return a coin at about 100: ticks of a cent, lots of a thousandth, orders from 5 quote."""
+    fields = {
+        "venue": "toy",
+        "symbol": "COIN/USDT" if kind is InstrumentKind.SPOT else "COIN/USDT:USDT",
+        "kind": kind,
+        "base": "COIN",
+        "quote": "USDT",
+        "settle": "" if kind is InstrumentKind.SPOT else "USDT",
+        "tick": D("0.01"),
+        "lot": D("0.001"),
+        "notional_min": D(5),
+    }
+    return Instrument(**(fields | changes))
+
+
+def terms_of(
+    *,
+    spot=None,
+    futures=None,
+    spot_leg=None,
+    futures_leg=None,
+    limits=None,
+    funding=None,
+    execution=None,
+    **changes,
+):
+    """Return terms of a hedge of 10 coins in slices of at most 1 coin, changed as asked."""
+    fields = {
+        "name": "toy",
+        "prefix": "H",
+        "spot": LegTerms(
+            instrument=instrument(InstrumentKind.SPOT, **(spot or {})), **(spot_leg or {})
+        ),
+        "futures": LegTerms(
+            instrument=instrument(InstrumentKind.PERPETUAL, **(futures or {})),
+            **(futures_leg or {}),
+        ),
+        "limits": LimitTerms(**({"exposure_max": D(105)} | (limits or {}))),
+        "funding": FundingTerms(**(funding or {})),
+        "execution": ExecutionTerms(**(execution or {})),
+    }
+    if "usd" not in changes:
+        fields["quantity"] = D(10)
+    return HedgeTerms(**(fields | changes))
+
+
+class Resting(msgspec.Struct):
+    """The venue's own truth of one order."""
+
+    order: object
+    venue_id: str
+    filled: D = D(0)
+    status: ReportedStatus = ReportedStatus.WORKING
+
+    def report(self, at):
+        order = self.order
+        return OrderReport(
+            client_order_id=order.client_order_id,
+            venue_order_id=self.venue_id,
+            status=self.status,
+            filled=self.filled,
+            reported_at=at,
+            side=order.side,
+            quantity=order.quantity,
+            limit_price=order.limit_price,
+            reduce_only=order.reduce_only,
+        )
+
+
+class Venue:
+    """Both accounts: coins, position, orders and fills. It outlives engines."""
+
+    def __init__(self, coins="0", position="0", price="100"):
+        self.coins, self.position, self.price = D(coins), D(position), D(price)
+        self.futures_price = None
+        self.mark_price = None
+        self.cash, self.margin = D(1_000_000), D(1_000_000)
+        self.orders: dict[Leg, dict[str, Resting]] = {SPOT: {}, FUTURES: {}}
+        self.fills: dict[Leg, list[Fill]] = {SPOT: [], FUTURES: []}
+        self.depth = D(1_000)
+        self.fee = {SPOT: (D(0), "USDT"), FUTURES: (D(0), "USDT")}
+        self.tradable = {SPOT: True, FUTURES: True}
+        self.position_mode = PositionMode.ONE_WAY
+        self.serial = 0
+        self.creates = 0
+
+    def quote(self, leg):
+        mid = self.price if leg is SPOT else self.futures_price or self.price
+        cent = D("0.01")
+        symbol = "COIN/USDT" if leg is SPOT else "COIN/USDT:USDT"
+        return Quote(
+            symbol=symbol,
+            bid=mid - cent,
+            ask=mid + cent,
+            bid_depth=self.depth,
+            ask_depth=self.depth,
+        )
+
+    def accept(self, order):
+        self.creates += 1
+        self.serial += 1
+        assert order.client_order_id not in self.orders[order.leg], "one wire attempt each"
+        resting = Resting(order=order, venue_id=f"v{self.serial}")
+        self.orders[order.leg][order.client_order_id] = resting
+        return resting
+
+    def fill(self, resting, quantity, at, kind=FillKind.TRADE):
+        """Fill ``quantity`` of an order and return the execution."""
+        order = resting.order
+        quantity = min(D(quantity), order.quantity - resting.filled)
+        resting.filled += quantity
+        if resting.filled == order.quantity:
+            resting.status = ReportedStatus.FILLED
+        fill = self.execution(order.leg, order.side, quantity, order.limit_price, at, kind)
+        return self.keep(
+            msgspec.structs.replace(
+                fill, client_order_id=order.client_order_id, venue_order_id=resting.venue_id
+            )
+        )
+
+    def execution(self, leg, side, quantity, price, at, kind=FillKind.TRADE):
+        self.serial += 1
+        rate, asset = self.fee[leg]
+        in_coin = asset == "COIN"
+        fee = quantity * rate if in_coin else quantity * price * rate
+        return Fill(
+            leg=leg,
+            symbol="COIN/USDT" if leg is SPOT else "COIN/USDT:USDT",
+            fill_id=f"x{self.serial}",
+            side=side,
+            quantity=D(quantity),
+            price=price,
+            fee=fee if side is Side.BUY or not in_coin else D(0),
+            fee_asset=asset,
+            kind=kind,
+            filled_at=at,
+        )
+
+    def keep(self, fill):
+        self.fills[fill.leg].append(fill)
+        if fill.leg is SPOT:
+            self.coins += fill.signed_quantity
+            if fill.fee_asset == "COIN":
+                self.coins -= fill.fee
+        else:
+            self.position += fill.signed_quantity
+        return fill
+
+
+class Desk:
+    """The driver. ``script[leg]`` holds how the next orders of a leg are answered.
+
+    Words: ``fill``, ``rest``, ``miss`` (ends unfilled), ``half``, ``lost`` (never arrives, no
+    answer), ``swallowed`` (accepted, no answer), ``swallowed fill``, ``silent`` (nothing at all),
+    ``refuse``. When the script is empty: spot rests (IOC fills), futures fill.
+    """
+
+    def __init__(self, venue, terms):
+        self.venue, self.terms = venue, terms
+        self.engine = Engine(terms)
+        self.now = T0
+        self.rows: list[Row] = []
+        self.commands: list[c.AnyCommand] = []
+        self.wake_at = None
+        self.script = {SPOT: deque(), FUTURES: deque()}
+        self.reads = {SPOT: "", FUTURES: ""}
+        """What an audit of a leg meets: "" (an answer), ``fail``, ``refuse`` or ``hang``."""
+        self.stale_reads = {SPOT: None, FUTURES: None}
+        """A holding that reads keep answering with, whatever is true."""
+        self.leasing = True
+        self.cancelling = "yes"
+        self.quoting = {SPOT: True, FUTURES: True}
+        self.heartbeats = True
+        self.rate = None
+        self.asked = 0
+        self.next_settlement = T0 + 8 * HOUR
+        self._queue: deque = deque()
+        self._busy = False
+
+    # -- the door --------------------------------------------------------------------------------
+
+    @property
+    def books(self):
+        return self.engine.books
+
+    @property
+    def mode(self):
+        return self.engine.books.mode
+
+    @property
+    def held(self):
+        return self.engine.inventory, self.engine.position
+
+    def tell(self, event, /, **fields):
+        """Tell the engine one fact now; return the commands that this led to, answers included."""
+        before = len(self.commands)
+        self._queue.append((event, fields))
+        if not self._busy:
+            self._busy = True
+            try:
+                self._drain()
+            finally:
+                self._busy = False
+        return self.commands[before:]
+
+    def _drain(self):
+        for _ in range(STEPS_MAX):
+            if not self._queue:
+                return
+            kind, fields = self._queue.popleft()
+            self._one(kind(at=self.now, **fields))
+        raise AssertionError("facts and wishes chase one another")
+
+    def _one(self, event):
+        engine = self.engine
+        commands = engine.handle(event)
+        entries = [command for command in commands if belongs(command)]
+        if engine.touched and belongs(event):
+            entries.insert(0, event)
+        for entry in entries:
+            self.rows.append(Row(seq=len(self.rows) + 1, at=engine.now, entry=entry))
+        self.commands.extend(commands)
+        for command in commands:
+            self._perform(command)
+
+    # -- answers ---------------------------------------------------------------------------------
+
+    def _perform(self, command):
+        match command:
+            case c.LeaseIds(leg=leg, epoch=epoch, first=first, last=last):
+                if self.leasing:
+                    self.tell(e.IdsLeased, leg=leg, epoch=epoch, first=first, last=last)
+            case c.AuditLeg():
+                self._audit(command)
+            case c.ReadEquity(label=label):
+                self.tell(
+                    e.EquitySeen,
+                    label=label,
+                    spot=self._balances(),
+                    futures=(),
+                    shared=True,
+                    position=self._position(),
+                    spot_mid=self.venue.price,
+                    futures_mid=self.venue.price,
+                    spot_at=self.now,
+                    futures_at=self.now,
+                )
+            case c.PlaceOrder(order=order):
+                self._place(order)
+            case c.CancelOrder():
+                self._cancel(command)
+            case c.WakeAt(wake_at=wake_at):
+                assert wake_at > self.now, "a wake in the past"
+                self.wake_at = wake_at
+
+    def _place(self, order):
+        script = self.script[order.leg]
+        taking = order.time_in_force is TimeInForce.IOC
+        word = script.popleft() if script else ("fill" if taking else "rest")
+        leg, order_id = order.leg, order.client_order_id
+        if word == "refuse":
+            self.tell(e.OrderRefused, leg=leg, client_order_id=order_id, code="NO")
+            return
+        if word != "lost" and word != "silent":
+            resting = self.venue.accept(order)
+            if word.endswith("fill"):
+                fill = self.venue.fill(resting, order.quantity, self.now)
+            elif word == "half":
+                lot = self.terms.futures.instrument.lot
+                part = exposure.floor_to(order.quantity / 2, lot)
+                fill = self.venue.fill(resting, part, self.now)
+                resting.status = ReportedStatus.CANCELLED
+            elif word == "miss":
+                resting.status = ReportedStatus.CANCELLED
+        if word in ("lost", "swallowed", "swallowed fill"):
+            self.tell(e.OrderUnanswered, leg=leg, client_order_id=order_id, why="timeout")
+        elif word != "silent":
+            self.tell(e.OrderReported, leg=leg, report=resting.report(self.now))
+            if word in ("fill", "half"):
+                self.tell(e.FillSeen, fill=fill)
+
+    def _cancel(self, command):
+        resting = self.venue.orders[command.leg].get(command.client_order_id)
+        if self.cancelling == "hang":
+            return
+        if resting is None or resting.status is not ReportedStatus.WORKING:
+            self.tell(
+                e.CancelUnsettled,
+                leg=command.leg,
+                client_order_id=command.client_order_id,
+                why="unknown order",
+            )
+            return
+        resting.status = ReportedStatus.CANCELLED
+        self.tell(e.OrderReported, leg=command.leg, report=resting.report(self.now))
+
+    def _balances(self):
+        held = self.stale_reads[SPOT]
+        coins = self.venue.coins if held is None else held
+        return (Balance(asset="COIN", free=coins), Balance(asset="USDT", free=self.venue.cash))
+
+    def _position(self):
+        held = self.stale_reads[FUTURES]
+        quantity = self.venue.position if held is None else held
+        return Position(symbol="COIN/USDT:USDT", quantity=quantity)
+
+    def _audit(self, command):
+        leg, venue = command.leg, self.venue
+        word = self.reads[leg]
+        if word == "hang":
+            return
+        if word:
+            refused = word == "refuse"
+            why = "key refused" if refused else "timeout"
+            self.tell(e.LegUnread, leg=leg, audit_id=command.audit_id, why=why, refused=refused)
+            return
+        orders = venue.orders[leg]
+        spot = leg is SPOT
+        self.tell(
+            e.LegAudited,
+            leg=leg,
+            audit_id=command.audit_id,
+            asked_at=self.now,
+            server_at=self.now,
+            found=tuple(orders[i].report(self.now) for i in command.ask_ids if i in orders),
+            missing=tuple(i for i in command.ask_ids if i not in orders),
+            open_orders=tuple(
+                o.report(self.now) for o in orders.values() if o.status is ReportedStatus.WORKING
+            ),
+            fills=tuple(f for f in venue.fills[leg] if f.filled_at >= command.fills_since),
+            balances=self._balances() if spot else (),
+            position=None if spot else self._position(),
+            position_mode=None if spot else venue.position_mode,
+            margin_free=None if spot else venue.margin,
+            tradable=venue.tradable[leg],
+        )
+
+    # -- what a test does ------------------------------------------------------------------------
+
+    def start(
+        self, action="default", *, request="r1", again=False, now=False, adopt=None, boot="boot"
+    ):
+        """Begin a process on what the journal says; ask for the action."""
+        self.boot(boot)
+        self.ask(action, request=request, again=again, now=now, adopt=adopt)
+        return self
+
+    def boot(self, boot="boot"):
+        """Let a new process rebuild the books from the rows, as a start does."""
+        self.engine = Engine(self.terms)
+        self.engine.replay(self.rows)
+        self.wake_at = None
+        self._queue.clear()
+        epoch = self.engine.books.epoch + 1
+        self.tell(e.EngineStarted, boot_id=boot, epoch=epoch, terms=self.terms)
+        self.market()
+
+    def ask(self, action, *, request="r1", again=False, now=False, adopt=None):
+        return self.tell(
+            e.ActionAsked,
+            action=Action(action),
+            request_id=request,
+            again=again,
+            enter_now=now,
+            adopt=None if adopt is None else D(adopt),
+        )
+
+    def market(self):
+        """Show the market of this moment."""
+        for leg in Leg:
+            if self.quoting[leg]:
+                self.tell(e.QuoteSeen, leg=leg, quote=self.venue.quote(leg))
+        mark = self.venue.mark_price or self.venue.futures_price or self.venue.price
+        self.tell(e.MarkSeen, mark=Mark(symbol="COIN/USDT:USDT", mark=mark, index=mark))
+        if self.heartbeats:
+            for leg in Leg:
+                self.tell(e.StreamHeard, leg=leg, kind=StreamKind.ACCOUNT)
+
+    def run(self, seconds):
+        """Let whole seconds pass, each with its market and, where wished, its timer."""
+        for _ in range(int(seconds)):
+            self.now += SECOND
+            self.market()
+            self.timer()
+
+    def timer(self):
+        if self.wake_at is not None and self.wake_at <= self.now:
+            self.wake_at = None
+            self.tell(e.TimerFired)
+
+    def skip(self, seconds, step=30):
+        """Let a quiet time pass in larger steps."""
+        until = self.now + int(seconds * SECOND)
+        while self.now < until:
+            self.now = min(self.now + step * SECOND, until)
+            for leg in Leg:
+                if self.quoting[leg]:
+                    self.tell(e.StreamHeard, leg=leg, kind=StreamKind.MARKET)
+            self.market()
+            self.timer()
+
+    def funding(self, rate=GOOD, *, origin=RateOrigin.LIVE, interval_s=28_800, seen=None):
+        """Let one funding observation arrive."""
+        self.rate = FundingRate(
+            symbol="COIN/USDT:USDT",
+            rate=D(rate),
+            interval_s=interval_s,
+            next_at=self.next_settlement,
+            observed_at=self.now if seen is None else seen,
+            origin=origin,
+        )
+        return self.tell(e.FundingSeen, rate=self.rate)
+
+    def funding_goes(self, rate=BAD, times=3, apart=61):
+        for _ in range(times):
+            self.skip(apart)
+            self.funding(rate)
+
+    def verb(self, verb, *, request=None, **fields):
+        self.asked += 1
+        request = request or f"{verb}-{self.asked}"
+        return self.tell(e.OperatorAsked, verb=Verb(verb), request_id=request, **fields)
+
+    def resting(self, leg=SPOT):
+        """Return the order that works at the venue, or None."""
+        working = (r for r in self.venue.orders[leg].values() if r.status is ReportedStatus.WORKING)
+        return next(working, None)
+
+    def fill(self, quantity=None, leg=SPOT, *, told=True):
+        """Let the market trade to the resting order."""
+        resting = self.resting(leg)
+        assert resting is not None, f"nothing rests: {self.engine.reason}"
+        fill = self.venue.fill(resting, quantity or resting.order.quantity, self.now)
+        if told:
+            self.tell(e.FillSeen, fill=fill)
+            self.tell(e.OrderReported, leg=leg, report=resting.report(self.now))
+        return fill
+
+    def foreign(self, leg, quantity, kind=FillKind.TRADE, *, told=True):
+        """Let something happen on the account that is no order of ours."""
+        quantity = D(quantity)
+        side = Side.BUY if quantity > 0 else Side.SELL
+        fill = self.venue.execution(leg, side, abs(quantity), self.venue.price, self.now, kind)
+        self.venue.keep(fill)
+        if told:
+            self.tell(e.FillSeen, fill=fill)
+        return fill
+
+    def work(self, until, seconds=900):
+        """Fill whatever rests, second by second, until ``until()``."""
+        for _ in range(seconds):
+            if until():
+                return self
+            if self.resting() is not None:
+                self.fill()
+            self.run(1)
+        raise AssertionError(
+            f"{seconds} s were not enough: {self.engine.reason}; {self.mode} {self.held}"
+            f" trips {self.books.trips} alarms {list(self.books.alarms)}"
+        )
+
+    def build(self):
+        """Build the whole target and wait for HALT."""
+        if self.mode is Mode.HALT and self.books.run.waiting:
+            self.funding()
+        self.work(lambda: self.mode is Mode.INVENTORY, 10)
+        return self.work(lambda: self.mode is Mode.HALT)
+
+    def unwind(self):
+        return self.work(lambda: self.ended)
+
+    # -- what a test looks at --------------------------------------------------------------------
+
+    def seen(self, kind):
+        return [command for command in self.commands if type(command) is kind]
+
+    def orders(self, leg=None):
+        placed = [command.order for command in self.seen(c.PlaceOrder)]
+        return [order for order in placed if leg is None or order.leg is leg]
+
+    @property
+    def ended(self):
+        ends = self.seen(c.EndRun)
+        return bool(ends) and self.engine.books.ended != ""
+
+    @property
+    def exit(self):
+        ends = self.seen(c.EndRun)
+        return (ends[-1].exit_code, ends[-1].reason) if ends else None
+
+    @property
+    def alarms(self):
+        return {key for key, alarm in self.books.alarms.items() if not alarm.settled}
+
+    def texts(self, kind):
+        return [command.text for command in self.seen(kind)]
+
+    # -- the end of the day ----------------------------------------------------------------------
+
+    def close_the_day(self):
+        """Replay the journal: the same state, and every order passes the same gate again."""
+        again = Engine(self.terms)
+        for row in self.rows:
+            entry = row.entry
+            if isinstance(entry, c.PlaceOrder):
+                judged = risk.check(entry.order, entry.observation, again.books, row.at)
+                assert isinstance(judged, risk.Approved), f"row {row.seq}: {judged}"
+                assert again.books.mode is not Mode.HALT
+                if again.books.mode is Mode.LIQUIDATION:
+                    liquid = entry.order.reduce_only == (entry.order.leg is FUTURES)
+                    assert liquid and (entry.order.side is Side.BUY) == (entry.order.leg is FUTURES)
+            again.apply(entry, row.at)
+        assert again.books.state_hash() == self.books.state_hash(), "replay gives another state"
+        ids = [order.client_order_id for order in self.orders()]
+        assert len(ids) == len(set(ids)), "an id was used twice"
+        assert all(a.seq + 1 == b.seq and a.at <= b.at for a, b in pairwise(self.rows))
+        labels = [x.label for x in self.seen(c.ReadEquity)]
+        assert all(labels)
+        if self.terms.inventory is InventoryRule.MANAGED:
+            assert self.books.spot.held >= 0

@@ -1,0 +1,399 @@
+"""Goal: every bound of the engine trips at its number, alarms, and clears only as it may.
+Method: one bound at a time is pushed over its edge on a working desk; orders are counted.
+"""
+
+from decimal import Decimal as D
+
+import pytest
+from desk import FUTURES, SPOT, Venue
+
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide.mode import Mode, Trip
+from hedge.decide.terms import InventoryRule
+from hedge.model import PositionMode, StreamKind
+
+
+@pytest.fixture
+def building(open_desk):
+    desk = open_desk()
+    desk.funding()
+    desk.work(lambda: desk.held[0] > 2)
+    desk.run(2)
+    assert desk.resting() is not None
+    return desk
+
+
+@pytest.mark.parametrize("leg", [SPOT, FUTURES])
+def test_old_prices_freeze_cancel_and_clear_by_themselves(building, leg):
+    building.quoting[leg] = False
+    building.run(4)
+    assert building.books.trip == Trip.OK
+    building.run(4)
+    assert building.books.trips["DATA_AGE"] == Trip.FREEZE_SPOT and building.resting() is None
+    building.run(30)
+    assert building.books.trips["DATA_AGE"] == Trip.HEDGE_ONLY, "reads still answer"
+    building.quoting[leg] = True
+    building.run(55)
+    assert "DATA_AGE" in building.books.trips
+    building.run(10)
+    assert building.books.trip == Trip.OK and "DATA_AGE" not in building.alarms
+    building.work(lambda: building.mode is Mode.HALT)
+
+
+def test_old_prices_without_reads_lock(building):
+    building.quoting = {SPOT: False, FUTURES: False}
+    building.reads = {SPOT: "fail", FUTURES: "fail"}
+    building.run(70)
+    assert building.books.trips["DATA_AGE"] == Trip.LOCKED
+
+
+def test_a_crossed_or_broken_quote_is_no_quote(building):
+    good = building.venue.quote(SPOT)
+    bad = type(good)(symbol=good.symbol, bid=good.ask, ask=good.bid)
+    nan = type(good)(symbol=good.symbol, bid=D("NaN"), ask=good.ask)
+    for quote in (bad, nan):
+        building.tell(e.QuoteSeen, leg=SPOT, quote=quote)
+    assert building.engine.market.quotes[SPOT] == good
+
+
+def test_a_silent_account_stream_is_polled_then_freezes_then_clears(building):
+    building.heartbeats = False
+    building.reads = {SPOT: "fail", FUTURES: "fail"}
+    building.run(75)
+    assert building.books.trips["ACCOUNT_STREAM"] == Trip.FREEZE_SPOT
+    building.heartbeats = True
+    building.reads = {SPOT: "", FUTURES: ""}
+    building.run(10)
+    assert "ACCOUNT_STREAM" not in building.books.trips
+
+
+def test_a_stream_that_is_down_cancels_and_alarms_after_half_a_minute(building):
+    building.tell(e.StreamChanged, leg=FUTURES, kind=StreamKind.ACCOUNT, up=False, why="lost")
+    assert building.resting() is None
+    building.run(20)
+    assert "STREAM_DOWN_FUTURES" not in building.alarms and building.resting() is None
+    building.run(15)
+    assert "STREAM_DOWN_FUTURES" in building.alarms
+    asked = len(building.seen(c.AuditLeg))
+    building.tell(e.StreamChanged, leg=FUTURES, kind=StreamKind.ACCOUNT, up=True)
+    building.run(2)
+    assert len(building.seen(c.AuditLeg)) > asked, "what came meanwhile may be lost: read it all"
+    assert "STREAM_DOWN_FUTURES" not in building.alarms
+    building.work(lambda: building.mode is Mode.HALT)
+
+
+def test_the_ladder_of_unhedged_time(building):
+    building.script[FUTURES].extend(["miss"] * 500)
+    building.fill()
+    since = building.now
+    building.run(9)
+    assert "UNHEDGED" not in building.alarms
+    building.run(2)
+    assert "UNHEDGED" in building.alarms and building.books.trip == Trip.OK
+    building.run(20)
+    assert building.books.trips["UNHEDGED_TIME"] == Trip.FREEZE_SPOT
+    building.run(90)
+    assert "UNHEDGED_PAGE" in building.alarms
+    assert building.resting() is None and building.now > since
+    building.script[FUTURES].clear()
+    building.run(3)
+    assert building.engine.quantities_equal and "UNHEDGED" not in building.alarms
+    assert building.books.trip == Trip.FREEZE_SPOT, "a person clears it"
+
+
+def test_spot_is_reduced_after_repair_after_s(open_desk):
+    desk = open_desk(limits={"repair_after_s": 300})
+    desk.funding()
+    desk.work(lambda: desk.held[0] > 4)
+    desk.work(lambda: desk.resting() is not None)
+    desk.script[FUTURES].extend(["miss"] * 2_000)
+    desk.fill()
+    covered = -desk.held[1]
+    desk.run(295)
+    assert desk.books.target == 10
+    desk.work(lambda: desk.held[0] == covered, 30)
+    assert "REPAIR" in desk.alarms and desk.books.target == covered
+    desk.work(lambda: desk.mode is Mode.HALT)
+
+
+def test_hard_exposure_leaves_only_what_shrinks(building):
+    building.foreign(SPOT, 0)
+    building.venue.coins += 5
+    building.verb("adopt", quantity=D(5))
+    assert building.books.trips["UNHEDGED_NOTIONAL"] == Trip.HEDGE_ONLY
+    assert building.resting() is None
+    building.run(5)
+    assert building.engine.quantities_equal, "the hedge shrinks it, so it goes"
+    building.run(20)
+    assert building.resting() is None and building.engine.reason.startswith("TRIPPED")
+
+
+def test_collar_widens_with_misses_up_to_the_cap_and_alarms(building):
+    building.script[FUTURES].extend(["miss"] * 12)
+    before = len(building.orders(FUTURES))
+    building.fill()
+    building.run(60)
+    assert building.engine.quantities_equal and "HEDGE_MISSED" not in building.alarms
+    missed = [x for x in building.seen(c.RaiseAlarm) if x.key == "HEDGE_MISSED"]
+    assert missed
+    sells = building.orders(FUTURES)[before : before + 12]
+    limits = [order.limit_price for order in sells]
+    assert limits == sorted(limits, reverse=True) and limits[0] > limits[3]
+    assert min(limits) >= D(100) * (1 - building.terms.limits.collar_max)
+
+
+def test_half_filled_hedges_are_completed_at_once(building):
+    building.script[FUTURES].extend(["half", "half"])
+    building.fill()
+    assert building.engine.quantities_equal
+
+
+def test_mark_and_mid_apart_send_no_hedge(building):
+    building.venue.mark_price = D(103)
+    building.run(1)
+    orders = len(building.orders(FUTURES))
+    building.fill()
+    building.run(3)
+    assert len(building.orders(FUTURES)) == orders
+    assert building.engine.reason.startswith("REFERENCES_APART")
+    building.venue.mark_price = None
+    building.run(2)
+    assert building.engine.quantities_equal
+
+
+def test_the_basis_guard_holds_and_pulls_back(building):
+    building.venue.futures_price = D("99.7")
+    building.run(2)
+    assert building.resting() is None and building.engine.reason.startswith("BASIS_GUARD")
+    building.venue.futures_price = None
+    building.run(2)
+    assert building.resting() is not None
+
+
+def test_prices_of_two_coins_stop_the_buying(building):
+    building.venue.futures_price = D("107")
+    building.run(1)
+    building.verb("freeze")
+    building.verb("clear", subject="OPERATOR")
+    building.run(3)
+    assert building.resting() is None and building.engine.reason.startswith("PRICE_RATIO")
+
+
+def test_post_only_refusals_back_off_and_are_forgotten_once_one_rests(building):
+    for _ in range(3):
+        building.script[SPOT].append("refuse")
+        building.verb("freeze")
+        building.verb("clear", subject="OPERATOR")
+        assert building.resting() is None
+        assert building.engine.reason == "RETRY_LATER: NO"
+        building.run(2)
+        assert building.resting() is not None
+
+
+def test_requote_follows_the_touch(building):
+    first = building.resting().order
+    building.venue.price = D("100.05")
+    building.run(1)
+    assert building.resting().order.limit_price == D("100.04") > first.limit_price
+    assert [x.why for x in building.seen(c.CancelOrder)][-1] == "touch moved"
+    building.venue.price = D("100.06")
+    building.run(20)
+    assert building.resting().order.limit_price == D("100.04"), "within requote_bps it rests"
+    building.run(15)
+    assert building.resting().order.limit_price == D("100.05")
+
+
+def test_patience_crosses_the_spread(building):
+    building.run(310)
+    crossing = building.orders(SPOT)[-2:]
+    assert any(order.time_in_force == "ioc" for order in crossing)
+    ioc = next(order for order in crossing if order.time_in_force == "ioc")
+    assert D(100) < ioc.limit_price <= D(100) * (1 + D("0.0005"))
+
+
+def test_spot_orders_are_paced(open_desk):
+    desk = open_desk(limits={"spot_orders_per_minute": 5})
+    desk.funding()
+    for _ in range(6):
+        if desk.resting() is not None:
+            desk.fill()
+    assert len(desk.orders(SPOT)) == 5 and desk.engine.reason.startswith("SPOT_RATE")
+    desk.run(58)
+    assert len(desk.orders(SPOT)) == 5
+    desk.run(4)
+    assert len(desk.orders(SPOT)) > 5
+
+
+@pytest.mark.parametrize("budget", [60, 105, 250])
+def test_no_slice_is_above_the_exposure_budget(open_desk, budget):
+    desk = open_desk(limits={"exposure_max": D(budget)})
+    worst = 0
+    desk.funding()
+    for _ in range(300):
+        resting = desk.resting()
+        if resting is not None:
+            desk.script[FUTURES].append("miss")
+            desk.fill(max(resting.order.quantity / 3, D("0.1")).quantize(D("0.001")))
+        open_spot = desk.resting()
+        rest = open_spot.order.quantity - open_spot.filled if open_spot else 0
+        worst = max(worst, (desk.engine.delta + rest) * desk.venue.price)
+        desk.run(1)
+        if desk.mode is Mode.HALT:
+            break
+    assert desk.mode is Mode.HALT and worst <= budget
+
+
+def test_margin_short_skips_the_slice(building):
+    building.venue.margin = D(10)
+    building.run(12)
+    building.fill()
+    building.run(20)
+    assert building.resting() is None and "MARGIN_SHORT" in building.alarms
+    building.venue.margin = D(10_000)
+    building.work(lambda: building.resting() is not None, 30)
+    assert "MARGIN_SHORT" not in building.alarms
+
+
+def test_balance_short_skips_the_slice(building):
+    building.venue.cash = D(10)
+    building.run(12)
+    building.fill()
+    building.run(20)
+    assert building.resting() is None and "BALANCE_SHORT" in building.alarms
+
+
+@pytest.mark.parametrize("leg", [SPOT, FUTURES])
+def test_a_venue_that_does_not_trade_stops_new_spot(building, leg):
+    building.venue.tradable[leg] = False
+    building.run(12)
+    building.fill()
+    building.run(3)
+    assert building.engine.reason == f"VENUE_NOT_TRADABLE: leg={leg.value}"
+
+
+def test_hedge_mode_of_the_account_stops_new_spot(building):
+    building.venue.position_mode = PositionMode.HEDGE
+    building.run(12)
+    building.fill()
+    building.run(3)
+    assert building.engine.reason.startswith("POSITION_MODE") and "POSITION_MODE" in building.alarms
+
+
+def test_unequal_in_halt_is_never_silent(open_desk):
+    desk = open_desk(Venue(10, -10), inventory=InventoryRule.ACCOUNT)
+    desk.run(10)
+    assert not desk.alarms - {"POSITION_FOUND"}
+    desk.venue.coins += 1
+    desk.run(60)
+    assert "UNEQUAL" in desk.alarms and not desk.orders()
+    assert "in HALT, and delta is 1 (909.1 bp)" in desk.texts(c.RaiseAlarm)
+    desk.venue.position -= 1
+    desk.run(60)
+    assert "UNEQUAL" not in desk.alarms
+
+
+def test_an_account_deposit_is_followed_up_to_the_cap_only(open_desk):
+    desk = open_desk(
+        Venue(),
+        inventory=InventoryRule.ACCOUNT,
+        usd=D(1_000),
+        quantity=None,
+        limits={"exposure_max": D(3_000)},
+    )
+    desk.funding()
+    desk.run(3)
+    desk.venue.coins += 40
+    desk.run(60)
+    assert desk.held[0] >= 40
+    short = -desk.held[1] * desk.venue.price
+    assert 900 < short <= D("1050.2"), "the account's coins are hedged, up to the notional cap"
+    assert "UNHEDGED" in desk.alarms or "HEDGE_GATED" in desk.alarms
+
+
+def test_losses_freeze_then_lock(open_desk):
+    desk = open_desk()
+    desk.build()
+    desk.skip(120)
+    desk.venue.futures_price = D("101.2")
+    desk.skip(60)
+    assert desk.books.trips["LOSS"] == Trip.FREEZE_SPOT
+    desk.venue.futures_price = D("102.5")
+    desk.skip(60)
+    assert desk.books.trips["LOSS"] == Trip.LOCKED and "LOSS" in desk.alarms
+
+
+def test_a_shell_alarm_may_freeze(building):
+    building.tell(
+        e.ShellAlarmed, key="CLOCK", level="alarm", text="600 ms off", freeze="CLOCK_OFFSET"
+    )
+    assert building.books.trips["CLOCK_OFFSET"] == Trip.FREEZE_SPOT and "CLOCK" in building.alarms
+
+
+def test_a_build_that_takes_too_long_alarms(open_desk):
+    desk = open_desk(execution={"build_timeout_s": 600})
+    desk.funding()
+    desk.skip(660, step=4)
+    assert "BUILD_SLOW" in desk.alarms
+
+
+def test_a_rest_too_small_to_hedge_is_topped_up(open_desk):
+    desk = open_desk(quantity=D(1), limits={"exposure_max": D(201)})
+    desk.funding()
+    desk.run(1)
+    desk.fill(D("0.98"))
+    desk.fill()
+    desk.run(1)
+    assert desk.engine.delta == D("0.02") and desk.books.target > 1
+    desk.work(lambda: desk.mode is Mode.HALT)
+    assert desk.engine.equal and desk.held[0] < D("1.1")
+
+
+def test_a_split_hedge_leaves_nothing_below_the_minimum(open_desk):
+    desk = open_desk(futures={"notional_min": D(40)}, limits={"exposure_max": D(105)})
+    desk.build()
+    assert all(order.quantity * order.limit_price >= 40 for order in desk.orders(FUTURES))
+    assert desk.held == (10, -10)
+
+
+@pytest.mark.parametrize("ratio", ["0.5", "0.3"])
+def test_a_hedge_ratio_below_one(open_desk, ratio):
+    desk = open_desk(hedge_ratio=D(ratio))
+    desk.build()
+    assert desk.held == (10, -10 * D(ratio)) and desk.engine.equal
+    desk.funding_goes()
+    desk.unwind()
+    assert (desk.venue.coins, desk.venue.position) == (0, 0)
+
+
+def test_the_recording_ends_with_5(building):
+    building.tell(e.RecordingEnded)
+    building.run(40)
+    assert building.exit == (5, "DATA_ENDED") and building.resting() is None
+    assert [x.label for x in building.seen(c.ReadEquity)][-1] == "data_ended"
+
+
+def test_nothing_is_decided_after_the_end(open_desk):
+    desk = open_desk(action="liquidation")
+    desk.run(3)
+    assert desk.exit == (0, "UNWOUND")
+    assert desk.funding() == [] and desk.engine.handle(e.TimerFired(at=desk.now)) == ()
+
+
+def test_dust_on_both_legs_ends_the_liquidation(open_desk):
+    desk = open_desk(Venue("0.02", 0), inventory=InventoryRule.ACCOUNT, action="liquidation")
+    desk.run(10)
+    assert desk.exit == (0, "UNWOUND") and not desk.orders()
+    assert desk.seen(c.EndRun)[-1].text == "left: 0.02 spot, 0 futures"
+
+
+def test_a_naked_spot_with_no_futures_is_not_the_end(open_desk):
+    desk = open_desk()
+    desk.build()
+    desk.funding_goes()
+    desk.foreign(FUTURES, -desk.venue.position)
+    desk.run(3)
+    assert desk.exit is None and desk.held[0] > 5, "stopping at F = 0 would leave naked spot"
+    desk.verb("clear", subject="*")
+    desk.unwind()
+    assert (desk.venue.coins, desk.venue.position) == (0, 0)

@@ -1,0 +1,357 @@
+"""Goal: an order nobody answered for is neither repeated nor forgotten, and reports in any order add up.
+Method: lost, swallowed, late, doubled and reordered answers at each leg, and deaths in between.
+"""
+
+from decimal import Decimal as D
+
+import msgspec
+import pytest
+from desk import FUTURES, SPOT, Resting
+
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide.mode import Mode, Trip
+from hedge.decide.orders import OrderStatus
+from hedge.decide.terms import AfterExternal
+from hedge.model import (
+    FillKind,
+    Order,
+    OrderReport,
+    ReportedStatus,
+    Side,
+    StreamKind,
+    TimeInForce,
+)
+from hedge.model.numbers import SECOND
+
+FENCE_S = 17
+
+
+@pytest.fixture
+def building(open_desk):
+    desk = open_desk()
+    desk.funding()
+    desk.work(lambda: desk.held[0] > 2)
+    desk.run(2)
+    assert desk.resting() is not None
+    return desk
+
+
+def lose(desk, leg, word="lost"):
+    """Lose the next order of a leg on its way; return its record."""
+    desk.script[leg].append(word)
+    if leg is FUTURES:
+        desk.fill()
+    else:
+        desk.verb("freeze")
+        desk.verb("clear", subject="OPERATOR")
+    book = desk.books.leg(leg)
+    assert book.doubtful
+    return next(iter(book.open.values()))
+
+
+@pytest.mark.parametrize("leg", [SPOT, FUTURES])
+def test_doubt_freezes_and_the_fence_buries_not_before(building, leg):
+    record = lose(building, leg)
+    orders, since = len(building.orders()), building.now
+    while building.books.in_doubt:
+        assert len(building.orders()) == orders, "nothing new leaves while in doubt"
+        building.run(1)
+    dead = building.seen(c.DeclareDead)
+    assert [(x.leg, x.client_order_id) for x in dead] == [(leg, record.client_order_id)]
+    assert FENCE_S * SECOND < building.now - since <= (FENCE_S + 3) * SECOND
+    building.work(lambda: building.mode is Mode.HALT)
+    assert building.held == (10, -10)
+
+
+def test_the_other_leg_still_hedges_while_spot_is_in_doubt(building):
+    part = D("0.5")
+    lose(building, SPOT)
+    assert building.books.in_doubt
+    building.venue.accept(
+        order := next(iter(building.books.spot.open.values())).order,
+    )
+    building.fill(part)
+    assert building.held[1] == -building.held[0], "a fill of an order in doubt is hedged at once"
+    assert order.quantity > part
+
+
+def test_a_failed_read_resolves_nothing(building):
+    lose(building, FUTURES)
+    building.reads[FUTURES] = "fail"
+    building.run(50)
+    assert building.books.in_doubt and not building.seen(c.DeclareDead)
+
+
+def test_a_position_that_disagrees_stops_the_burial(building):
+    lose(building, FUTURES)
+    building.stale_reads[FUTURES] = building.held[1] - 1
+    building.run(40)
+    assert building.books.in_doubt and not building.seen(c.DeclareDead)
+    building.stale_reads[FUTURES] = None
+    building.run(3)
+    assert not building.books.in_doubt
+
+
+def test_an_order_that_turns_up_late_is_adopted(building):
+    record = lose(building, FUTURES)
+    building.run(10)
+    resting = building.venue.accept(record.order)
+    building.venue.fill(resting, record.quantity, building.now)
+    building.run(3)
+    assert not building.books.in_doubt and not building.seen(c.DeclareDead)
+    assert record.status is OrderStatus.FILLED and building.engine.quantities_equal
+
+
+def test_a_buried_order_that_comes_back_counts(building):
+    record = lose(building, FUTURES)
+    building.run(FENCE_S + 3)
+    assert record.status is OrderStatus.DEAD and building.engine.quantities_equal
+    resting = building.venue.accept(record.order)
+    fill = building.venue.fill(resting, record.quantity, building.now)
+    building.tell(e.FillSeen, fill=fill)
+    assert building.held[1] == building.venue.position
+    building.tell(e.OrderReported, leg=FUTURES, report=resting.report(building.now))
+    building.run(3)
+    assert building.held[1] == building.venue.position == -building.held[0]
+    assert building.orders(FUTURES)[-1].reduce_only
+
+
+def test_doubt_of_a_minute_alarms_and_of_five_locks(building):
+    lose(building, FUTURES)
+    building.reads[FUTURES] = "fail"
+    building.run(59)
+    assert "IN_DOUBT" not in building.alarms
+    building.run(3)
+    assert "IN_DOUBT" in building.alarms and building.books.trip < Trip.LOCKED
+    building.run(241)
+    assert building.books.trips["IN_DOUBT"] == Trip.LOCKED
+    building.reads[FUTURES] = ""
+    building.run(30)
+    assert not building.books.in_doubt and "IN_DOUBT" not in building.alarms
+    assert building.books.trip == Trip.LOCKED, "a lock waits for a person"
+    building.verb("clear", subject="*")
+    building.run(2)
+    assert building.engine.quantities_equal and building.books.trip == Trip.FREEZE_SPOT
+    building.verb("clear", subject="*")
+    building.work(lambda: building.mode is Mode.HALT)
+
+
+def test_three_hedges_that_came_to_nothing_lock(building):
+    building.script[FUTURES].extend(["lost"] * 9)
+    building.fill()
+    building.run(200)
+    assert building.books.trips["THROTTLE"] == Trip.LOCKED and "THROTTLE" in building.alarms
+    assert len(building.seen(c.DeclareDead)) <= 3
+
+
+def test_a_position_read_that_sticks_at_zero_cannot_run_away(open_desk):
+    desk = open_desk(limits={"after_external": AfterExternal.REHEDGE})
+    desk.funding()
+    desk.work(lambda: desk.held[0] > 4)
+    desk.stale_reads[FUTURES] = D(0)
+    desk.run(600)
+    assert desk.books.trips["THROTTLE"] == Trip.LOCKED
+    assert abs(desk.venue.position) < 3 * desk.held[0]
+
+
+# -- reports and fills ---------------------------------------------------------------------------
+
+
+def test_a_fill_after_a_cancel_is_booked_and_hedged(building):
+    resting = building.resting()
+    building.verb("pause")
+    assert resting.status is ReportedStatus.CANCELLED
+    held = building.held[0]
+    fill = building.venue.fill(resting, D("0.3"), building.now)
+    building.tell(e.FillSeen, fill=fill)
+    assert building.held == (held + D("0.3"), -(held + D("0.3")))
+
+
+def test_a_cancel_refused_because_it_filled_is_no_statement_about_fills(building):
+    resting = building.resting()
+    building.fill(told=False)
+    building.verb("pause")
+    assert [x.client_order_id for x in building.seen(c.CancelOrder)] == [
+        resting.order.client_order_id
+    ]
+    building.run(2)
+    assert building.held[0] == building.venue.coins and building.engine.quantities_equal
+    assert len(building.orders(SPOT)) == building.venue.creates - len(building.orders(FUTURES))
+
+
+def test_a_cancel_without_an_answer_is_asked_again(building):
+    building.cancelling = "hang"
+    building.verb("pause")
+    building.run(6)
+    assert len(building.seen(c.CancelOrder)) == 2
+    building.cancelling = "yes"
+    building.run(6)
+    assert building.resting() is None and not building.books.spot.open
+
+
+def test_doubled_and_reordered_reports_count_once(building):
+    resting, held = building.resting(), building.held[0]
+    fills, reports = [], [resting.report(building.now)]
+    for _ in range(3):
+        fills.append(building.venue.fill(resting, D("0.2"), building.now))
+        reports.append(resting.report(building.now))
+    for report in (reports[2], reports[0], reports[3], reports[1], reports[3]):
+        building.tell(e.OrderReported, leg=SPOT, report=report)
+    for fill in (fills[2], fills[0], fills[2], fills[1], fills[0]):
+        building.tell(e.FillSeen, fill=fill)
+    assert building.held == (held + D("0.6"), -(held + D("0.6")))
+
+
+def test_a_status_that_goes_backwards_does_not_reopen(building):
+    resting = building.resting()
+    working = resting.report(building.now)
+    building.fill()
+    held = building.held
+    building.tell(e.OrderReported, leg=SPOT, report=working)
+    record = building.books.spot.orders[resting.order.client_order_id]
+    assert record.status is OrderStatus.FILLED and building.held == held
+
+
+def test_a_nameless_fill_before_the_acknowledgement_is_matched(building):
+    building.script[SPOT].append("silent")
+    building.verb("freeze")
+    building.verb("clear", subject="OPERATOR")
+    record = next(iter(building.books.spot.open.values()))
+    resting = building.venue.accept(record.order)
+    fill = building.venue.fill(resting, D("0.5"), building.now)
+    nameless = msgspec.structs.replace(fill, client_order_id="")
+    held = building.held[0]
+    building.tell(e.FillSeen, fill=nameless)
+    assert building.held[0] == held, "whose it is, is not known yet"
+    building.tell(e.OrderReported, leg=SPOT, report=resting.report(building.now))
+    assert building.held[0] == held + D("0.5")
+    building.tell(e.FillSeen, fill=fill)
+    assert building.held[0] == held + D("0.5")
+
+
+def test_a_refusal_is_final_and_an_ioc_is_tried_again_later(building):
+    building.script[FUTURES].append("refuse")
+    creates = building.venue.creates
+    building.fill()
+    assert building.venue.creates == creates and not building.engine.quantities_equal
+    assert building.engine.reason.startswith("RETRY_LATER")
+    building.run(2)
+    assert building.engine.quantities_equal
+
+
+def test_three_refused_hedges_freeze_spot(building):
+    building.script[FUTURES].extend(["refuse"] * 3)
+    building.fill()
+    building.run(20)
+    assert building.books.trips["HEDGE_REFUSED"] == Trip.FREEZE_SPOT
+    assert building.engine.quantities_equal, "and hedging went on"
+
+
+def test_a_third_fill_type_freezes(building):
+    fill = building.venue.execution(
+        FUTURES, Side.BUY, D("0.5"), D(100), building.now, FillKind.UNKNOWN
+    )
+    building.tell(e.FillSeen, fill=fill)
+    assert "UNKNOWN_EXECUTION" in building.alarms and building.books.trip >= Trip.FREEZE_SPOT
+
+
+def test_an_order_with_an_id_of_ours_that_nobody_knows_is_taken_in_and_cancelled(building):
+    stray = Order(
+        client_order_id="H0001S00FFFF",
+        leg=SPOT,
+        symbol="COIN/USDT",
+        side=Side.BUY,
+        quantity=D(1),
+        limit_price=D(90),
+        time_in_force=TimeInForce.POST_ONLY,
+        signed_at=building.now,
+        recv_window_ms=2_000,
+    )
+    building.venue.orders[SPOT][stray.client_order_id] = Resting(order=stray, venue_id="stray")
+    building.fill()
+    building.run(20)
+    assert building.venue.orders[SPOT]["H0001S00FFFF"].status is ReportedStatus.CANCELLED
+
+
+def test_somebody_elses_order_is_left_alone(building):
+    report = OrderReport(
+        client_order_id="web_1", status=ReportedStatus.WORKING, side=Side.BUY, quantity=D(1)
+    )
+    before = building.books.state_hash()
+    building.tell(e.OrderReported, leg=SPOT, report=report)
+    assert building.books.state_hash() == before
+
+
+# -- deaths --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+@pytest.mark.parametrize("leg", [SPOT, FUTURES])
+def test_a_process_that_died_between_send_and_answer(building, leg, accepted):
+    if leg is SPOT:
+        building.verb("pause")
+    building.script[leg].append("silent")
+    if leg is SPOT:
+        building.verb("resume")
+    else:
+        building.fill()
+    (record,) = building.books.leg(leg).open.values()
+    if accepted:
+        resting = building.venue.accept(record.order)
+        building.venue.fill(resting, record.quantity, building.now)
+    building.start("default")
+    building.work(lambda: building.mode is Mode.HALT)
+    assert building.held == (10, -10) == (building.venue.coins, building.venue.position)
+
+
+def test_another_boot_puts_every_leased_id_in_doubt(building):
+    spot = building.books.spot
+    unused = spot.lease_wished_to - spot.sequence
+    building.start("default", boot="another")
+    book = building.books.spot
+    ghosts = [record for record in book.open.values() if record.order is None]
+    assert len(ghosts) == unused and book.doubtful
+    orders = len(building.orders())
+    building.run(FENCE_S - 1)
+    assert len(building.orders()) == orders and building.books.in_doubt
+    building.work(lambda: building.mode is Mode.HALT)
+    assert building.held == (10, -10)
+
+
+def test_another_boot_finds_an_order_that_the_lost_pages_held(building):
+    book = building.books.spot
+    lost = building.resting()
+    building.verb("pause")
+    ghost_id = book.next_id("H")
+    order = msgspec.structs.replace(lost.order, client_order_id=ghost_id)
+    resting = building.venue.accept(order)
+    building.venue.fill(resting, D("0.7"), building.now)
+    building.start("default", boot="another")
+    building.run(FENCE_S + 10)
+    assert building.held[0] == building.venue.coins and not building.books.in_doubt
+    building.verb("resume")
+    building.work(lambda: building.mode is Mode.HALT)
+    assert building.held == (10, -10) == (building.venue.coins, building.venue.position)
+
+
+def test_the_same_boot_trusts_the_log(building):
+    building.start("default")
+    assert all(record.order is not None for record in building.books.spot.open.values())
+    building.work(lambda: building.mode is Mode.HALT, 120)
+
+
+def test_a_stream_that_was_down_at_the_death_is_not_down_for_ever(building):
+    building.tell(e.StreamChanged, leg=SPOT, kind=StreamKind.ACCOUNT, up=False, why="lost")
+    assert building.resting() is None
+    building.start("default")
+    building.work(lambda: building.mode is Mode.HALT)
+
+
+def test_ids_are_never_used_twice_over_restarts(building):
+    for _ in range(4):
+        building.start("default")
+        building.work(lambda: building.resting() is not None, 60)
+        building.fill()
+    ids = [order.client_order_id for order in building.orders()]
+    assert len(set(ids)) == len(ids) and {i[1:5] for i in ids} == {f"{n:04X}" for n in range(1, 6)}

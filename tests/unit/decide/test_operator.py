@@ -1,0 +1,235 @@
+"""Goal: every verb of a person does what it says in every mode, once, and nothing else.
+Method: the verb by the one door on a desk in each mode; stop is followed to its exit code.
+"""
+
+from decimal import Decimal as D
+
+import pytest
+from desk import FUTURES, SPOT, Venue
+
+from hedge.decide import commands as c
+from hedge.decide.events import Verb
+from hedge.decide.mode import Mode, Trip
+from hedge.decide.terms import InventoryRule
+from hedge.model import Side
+from hedge.model.numbers import SECOND
+
+
+def in_mode(open_desk, mode):
+    desk = open_desk()
+    if mode is Mode.INVENTORY:
+        desk.funding()
+        desk.work(lambda: desk.held[0] > 3)
+        return desk
+    desk.build()
+    if mode is Mode.LIQUIDATION:
+        desk.funding_goes()
+        desk.work(lambda: desk.held[0] < 7)
+    return desk
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("verb", list(Verb))
+def test_every_verb_is_lawful_in_every_mode(open_desk, mode, verb):
+    desk = in_mode(open_desk, mode)
+    fields = {Verb.ADOPT: {"quantity": D(0)}}.get(verb, {})
+    commands = desk.verb(verb, request="one", **fields)
+    before = desk.books.state_hash()
+    assert desk.verb(verb, request="one", **fields) == [] or verb in (Verb.SCALE, Verb.LIQUIDATE)
+    assert desk.books.state_hash() == before or verb in (Verb.SCALE, Verb.LIQUIDATE)
+    want = {
+        Verb.SCALE: Mode.INVENTORY,
+        Verb.LIQUIDATE: Mode.LIQUIDATION,
+    }.get(verb, mode)
+    assert desk.mode is want
+    assert not any(isinstance(x, c.EndRun) for x in commands)
+
+
+def test_pause_cancels_resting_buys_and_goes_on_hedging(open_desk):
+    desk = in_mode(open_desk, Mode.INVENTORY)
+    desk.run(2)
+    resting = desk.resting()
+    part = desk.venue.fill(resting, D("0.5"), desk.now)
+    desk.verb("pause")
+    assert desk.resting() is None and desk.books.paused
+    assert [x.why for x in desk.seen(c.CancelOrder)][-1] == "paused"
+    desk.run(3)
+    assert part.fill_id and desk.engine.quantities_equal, "the late fill was hedged"
+    held = desk.held
+    desk.run(60)
+    assert desk.held == held and desk.resting() is None
+    desk.verb("resume")
+    desk.work(lambda: desk.mode is Mode.HALT)
+    assert desk.held == (10, -10)
+
+
+def test_pause_does_not_stop_the_unwinding(open_desk):
+    desk = in_mode(open_desk, Mode.LIQUIDATION)
+    desk.verb("pause")
+    desk.unwind()
+    assert desk.exit == (0, "UNWOUND")
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_stop_confirms_equal_books_and_exits_0(open_desk, mode):
+    desk = in_mode(open_desk, mode)
+    desk.verb("stop")
+    assert desk.resting() is None
+    orders = len(desk.orders(SPOT))
+    desk.run(20)
+    assert desk.exit == (0, "STOPPED") and len(desk.orders(SPOT)) == orders
+    assert [x.label for x in desk.seen(c.ReadEquity)][-1] == "stop"
+
+
+def test_stop_hedges_what_is_open_first(open_desk):
+    desk = in_mode(open_desk, Mode.INVENTORY)
+    desk.run(2)
+    desk.script[FUTURES].extend(["miss", "miss"])
+    desk.fill()
+    desk.verb("stop")
+    desk.run(20)
+    assert desk.exit == (0, "STOPPED") and desk.engine.quantities_equal
+
+
+def test_stop_with_unequal_books_exits_7(open_desk):
+    desk = open_desk(Venue(10, -4), inventory=InventoryRule.ACCOUNT)
+    desk.run(10)
+    desk.verb("stop")
+    desk.run(70)
+    assert desk.exit == (7, "NOT_HEDGED") and "STOPPED_UNHEDGED" in desk.alarms
+    assert not desk.orders()
+
+
+def test_stop_that_cannot_hedge_exits_7_after_its_timeout(open_desk):
+    desk = in_mode(open_desk, Mode.INVENTORY)
+    desk.run(2)
+    desk.script[FUTURES].extend(["miss"] * 500)
+    desk.fill()
+    desk.verb("stop")
+    desk.run(58)
+    assert desk.exit is None
+    desk.run(5)
+    assert desk.exit == (7, "NOT_HEDGED")
+
+
+def test_a_stopped_run_is_resumed_by_its_line(open_desk):
+    desk = in_mode(open_desk, Mode.INVENTORY)
+    desk.verb("stop")
+    desk.run(20)
+    desk.start("default")
+    desk.work(lambda: desk.mode is Mode.HALT)
+    assert desk.held == (10, -10)
+
+
+def test_lock_stops_everything_and_clear_lifts_it(open_desk):
+    desk = in_mode(open_desk, Mode.INVENTORY)
+    desk.run(2)
+    desk.fill()
+    desk.verb("lock", subject="MANUAL")
+    assert desk.books.trip == Trip.LOCKED and desk.resting() is None
+    orders = len(desk.orders())
+    desk.run(30)
+    assert len(desk.orders()) == orders and desk.engine.reason.startswith("TRIPPED")
+    desk.verb("clear", subject="MANUAL")
+    assert desk.books.trip == Trip.OK
+    desk.work(lambda: desk.mode is Mode.HALT)
+
+
+def test_freeze_cancels_spot_and_hedges_on(open_desk):
+    desk = in_mode(open_desk, Mode.INVENTORY)
+    desk.run(2)
+    desk.script[FUTURES].append("miss")
+    desk.fill(D("0.5"))
+    desk.verb("freeze")
+    assert desk.resting() is None
+    desk.run(3)
+    assert desk.engine.quantities_equal and desk.resting() is None
+    desk.verb("clear", subject="*")
+    desk.work(lambda: desk.mode is Mode.HALT)
+
+
+def test_ack_keeps_a_standing_alarm_and_drops_a_settled_one(open_desk):
+    desk = open_desk(Venue(10, -9), inventory=InventoryRule.ACCOUNT)
+    desk.run(10)
+    desk.verb("ack", subject="UNEQUAL")
+    assert desk.books.alarms["UNEQUAL"].acknowledged
+    desk.foreign(FUTURES, -1)
+    desk.run(40)
+    assert "UNEQUAL" not in desk.books.alarms
+
+
+def test_resolve_buries_an_order_in_doubt(open_desk):
+    desk = in_mode(open_desk, Mode.INVENTORY)
+    desk.script[SPOT].append("lost")
+    desk.work(lambda: desk.books.in_doubt, 60)
+    order_id = next(iter(desk.books.spot.open))
+    desk.verb("resolve", subject="nothing like it")
+    assert desk.books.in_doubt
+    desk.verb("resolve", subject=order_id, by="ann")
+    assert not desk.books.in_doubt
+    assert desk.seen(c.DeclareDead)[-1].evidence == "resolved by ann"
+
+
+def test_adopt_in_account_mode_has_nothing_to_do(open_desk):
+    desk = open_desk(Venue(3, 0), inventory=InventoryRule.ACCOUNT)
+    desk.run(10)
+    desk.verb("adopt", quantity=D(3))
+    assert desk.held[0] == 3
+    assert [x.key for x in desk.seen(c.Notice)][-1] == "NOTHING_TO_ADOPT"
+
+
+@pytest.mark.parametrize("verb", ["scale", "liquidate"])
+def test_unadopted_positions_are_not_touched_by_verbs(open_desk, verb):
+    desk = open_desk(Venue(10, -10))
+    desk.run(10)
+    desk.verb(verb)
+    assert desk.mode is Mode.HALT and not desk.orders()
+    assert [x.key for x in desk.seen(c.Notice)][-1] == "NOT_ADOPTED"
+
+
+@pytest.mark.parametrize("verb", ["scale", "liquidate", "adopt"])
+def test_verbs_that_move_money_wait_for_recovery(open_desk, verb):
+    desk = open_desk()
+    desk.build()
+    desk.reads[SPOT] = "hang"
+    desk.start("default")
+    desk.verb(verb, usd=D(2000) if verb == "scale" else None, quantity=D(1))
+    assert desk.mode is Mode.HALT and desk.held == (10, -10)
+    desk.reads[SPOT] = ""
+    desk.skip(90)
+    assert desk.engine.volatile.recovered
+    assert desk.mode is not Mode.HALT or desk.held[0] == 11
+
+
+def test_the_scaling_verb_without_numbers_takes_the_configured_usd(open_desk):
+    desk = open_desk(usd=D(1000), quantity=None)
+    desk.build()
+    desk.venue.price = D(80)
+    desk.run(2)
+    desk.verb("scale")
+    assert desk.books.target == D("12.5")
+    desk.work(lambda: desk.mode is Mode.HALT)
+    assert desk.held == (D("12.5"), D("-12.5"))
+
+
+def test_the_operator_cannot_scale_below_the_minimums(open_desk):
+    desk = open_desk()
+    desk.build()
+    desk.verb("scale", usd=D(1))
+    assert desk.mode is Mode.HALT and [x.key for x in desk.seen(c.Notice)][-1] == "BELOW_MINIMUM"
+
+
+def test_a_started_scale_down_sells_only(open_desk):
+    desk = open_desk()
+    desk.build()
+    before = len(desk.orders(SPOT))
+    desk.verb("scale", quantity=D(4))
+    desk.work(lambda: desk.mode is Mode.HALT)
+    assert all(order.side is Side.SELL for order in desk.orders(SPOT)[before:])
+    assert desk.held == (4, -4)
+
+
+def test_signed_at_is_the_time_of_the_decision(open_desk):
+    desk = in_mode(open_desk, Mode.INVENTORY)
+    assert all(order.signed_at % SECOND == 0 for order in desk.orders())
+    assert {order.recv_window_ms for order in desk.orders()} == {2_000}
