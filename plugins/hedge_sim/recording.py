@@ -7,6 +7,7 @@ A hole up to ``bridge_max_s`` becomes a straight bridge and is marked; a longer 
 """
 
 import csv
+import functools
 import gzip
 import importlib
 from bisect import bisect_right
@@ -137,7 +138,8 @@ def load(name: str, *, start: str = "", end: str = "", bridge_max_s: int = 600) 
         if not folder.is_dir():
             raise ConfigError(f"sim data {name!r} is not a directory")
         names = tuple(sorted({p.name.split(".")[0] for p in folder.glob("*.spot.*")}))
-    coins = tuple(_coin(folder, word, source, bridge_max_s) for word in names)
+    read = _bundled if folder is DATA else _coin
+    coins = tuple(read(folder, word, source, bridge_max_s) for word in names)
     if not coins:
         raise ConfigError(f"no recording (BASE-QUOTE.spot.csv) in {name!r}")
     first = max(max(coin.spot.start, coin.perp.start) for coin in coins)
@@ -147,6 +149,12 @@ def load(name: str, *, start: str = "", end: str = "", bridge_max_s: int = 600) 
     if begin >= finish:
         raise ConfigError(f"sim data {name!r} has nothing between {start or 'its start'} and {end}")
     return Recording(name, coins, begin, finish)
+
+
+@functools.lru_cache(maxsize=8)
+def _bundled(folder: Path, word: str, source: str, bridge_max_s: int) -> Coin:
+    """Read a set of ours once in a process; a folder of the user's may change between two reads."""
+    return _coin(folder, word, source, bridge_max_s)
 
 
 def _moment(text: str) -> int:

@@ -114,7 +114,7 @@ speed = "max"
 [venues.sim]
 data = "bundled:btc-8h"
 seed = {seed}
-start = "2024-04-18T00:00:00Z"
+start = "2024-04-18T20:00:00Z"
 latency_ms = {drawn["latency"]}
 [venues.sim.balances]
 USDT = "20000"
@@ -132,6 +132,8 @@ futures = "{futures}"
 symbol = "BTC/USDT"
 usd = "{drawn["usd"]}"
 action = "single"
+[hedges.life.funding]
+exit_confirmations = 2
 [hedges.life.limits]
 audit_halt_ms = 600000
 after_external = "{after}"

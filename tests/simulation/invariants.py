@@ -10,6 +10,7 @@ from hedge.decide import commands as c
 from hedge.decide import exposure
 from hedge.decide.engine import Engine
 from hedge.decide.mode import Mode, Trigger, Trip
+from hedge.decide.orders import OrderStatus
 from hedge.decide.terms import AfterExternal
 from hedge.journal.frame import NAME
 from hedge.model import (
@@ -77,7 +78,11 @@ class Mind:
     def unnoticed(self, leg: Leg) -> Decimal:
         """Return what happened from outside and is not in the books yet, signed."""
         truth = self.world.venue.outside[leg]
-        return truth if self.engine is None else truth - self.engine.books.leg(leg).external
+        if self.engine is None:
+            return truth
+        book = self.engine.books.leg(leg)
+        ours = sum((record.contribution for record in book.orders.values()), ZERO)
+        return truth - (book.held - ours)
 
     def short_allowed(self) -> Decimal:
         """Return the largest short that is not an over-hedge of our making (I3)."""
@@ -159,6 +164,9 @@ class Mind:
     def _futures(self, order: Order, engine: Engine) -> None:
         venue = self.world.venue
         gap = abs(engine.delta)
+        if engine.books.mode is Mode.LIQUIDATION:
+            # Coins too few to be sold keep no hedge at the end.
+            gap += self.terms.spot.instrument.smallest_order(venue.price() * Decimal("0.97"))
         if order.quantity > gap + self.lot:
             self.broken("I7", f"a hedge of {plain(order.quantity)} for a gap of {plain(gap)}")
         if engine.books.mode is Mode.LIQUIDATION and not (
@@ -221,7 +229,7 @@ class Mind:
         if not ours or fill.kind is not FillKind.TRADE:
             return
         if leg is Leg.FUTURES:
-            if venue.position > 0:
+            if venue.position > 0 and fill.side is Side.BUY:
                 self.broken("I8", f"our order made the position long: {plain(venue.position)}")
             if fill.side is Side.SELL and -venue.position > self.short_allowed():
                 self.broken(
@@ -382,6 +390,20 @@ class Mind:
         self.read_in_life.clear()
         self.gap_since = 0
         self.engine = shell.engine
+        venue = self.world.venue
+        for request_id in list(venue.adoptions):
+            if request_id[0] == "o" and request_id not in shell.engine.books.requests:
+                lost = venue.adoptions.pop(request_id)
+                venue.adopted -= lost
+                venue.outside[Leg.SPOT] -= lost
+                self.world.counts["adoptions lost in a power cut"] += 1
+        for leg, orders in self.unresolved.items():
+            for oid in list(orders):
+                record = shell.engine.books.leg(leg).orders.get(oid)
+                if record is not None and not record.open:
+                    self._buried(leg, oid, "replayed") if record.status is OrderStatus.DEAD else (
+                        orders.pop(oid)
+                    )
 
     def ended(self, command: c.EndRun, shell: Shell) -> None:
         """A run says that it is over: the truth must agree (I9, I13)."""
@@ -396,7 +418,11 @@ class Mind:
         gap -= self.unnoticed(Leg.SPOT) * self.ratio + self.unnoticed(Leg.FUTURES)
         if command.reason == "UNWOUND":
             left = abs(venue.position - self.unnoticed(Leg.FUTURES))
-            if left >= self.lot:
+            instrument = self.terms.futures.instrument
+            least = self.lot
+            if not instrument.reduce_only_below_min:
+                least = exposure.hedge_min(self.terms, venue.price()) * Decimal("1.05")
+            if left >= least:
                 self.broken("I9", f"UNWOUND with a position of {plain(left)}")
             coins = self.inventory - self.unnoticed(Leg.SPOT)
             smallest = self.terms.spot.instrument.smallest_order(venue.price())
@@ -424,10 +450,11 @@ class Mind:
             ledger = venue.base if venue.is_account else venue.ledger
             if books.spot.held != ledger and venue.is_account:
                 self.broken("I4", f"books S={plain(books.spot.held)} after all is quiet")
-            if not venue.is_account and books.spot.held > min(ledger, venue.base):
+            owned = min(venue.bought + venue.adopted, venue.base)
+            if not venue.is_account and books.spot.held > owned:
                 self.broken("I4", f"books S={plain(books.spot.held)} after all is quiet")
 
-    def _path(self):  # noqa: ANN202
+    def _path(self):
         return self.world.disk and next(
             (path for path in self.world.disk.files if path.name == NAME), None
         )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from episode import run_many, shrink, trace  # noqa: E402
-from swarm import Plan  # noqa: E402
+from episode import run_many, shrink, trace
+from swarm import Plan
 
 
 def main() -> int:

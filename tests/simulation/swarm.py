@@ -133,7 +133,7 @@ class Plan:
         self.adopt = r.random() < 0.08
         self.heartbeat = r.choice((3, 5, 10)) * SECOND
         self.settlement_in = int(r.uniform(5, 400)) * SECOND
-        self.report_first = r.random() < 0.5
+        self.attentive = r.choice((0, 5, 15)) * SECOND
 
     # -- faults ----------------------------------------------------------------------------------
 
@@ -213,7 +213,8 @@ class Plan:
         least = ceil_to(least, step) * Decimal("1.2")
         size = ceil_to(least * r.choice((1, 2, 3, 8)), step)
         quantity = floor_to(size * self.slices + least, step)
-        exposure = size * PRICE * Decimal("1.3") + 2 * spot_lot * PRICE
+        exposure = (size * Decimal("1.3") + least * Decimal("1.2")) * PRICE
+        exposure += (2 * spot_lot + futures_lot) * PRICE
         own_exposure = r.random() < 0.7
         by_usd = r.random() < 0.4
         self.size = size
@@ -305,9 +306,9 @@ class Plan:
             share = self.dice("deleveraging").uniform(0.05, 1)
             found.append((at("deleveraging"), "deleveraging", {"share": share}))
         for _ in some("liquidation", 1, 1):
-            found.append((at("liquidation"), "liquidation", {}))
+            found.append((at("liquidation"), "liquidation", {}))  # noqa: PERF401 - one draw each
         for _ in some("interval_change", 1, 1):
-            found.append((at("interval_change"), "interval_change", {}))
+            found.append((at("interval_change"), "interval_change", {}))  # noqa: PERF401 - one draw each
         for _ in some("balance_change", 1, 3):
             r = self.dice("balance_change")
             found.append((at("balance_change"), "balance_change", {

@@ -125,6 +125,8 @@ class Venue:
         self.bought = ZERO
         """What our own spot orders brought, net of base fees: the ledger of the hedge."""
         self.adopted = ZERO
+        self.adoptions: dict[str, Decimal] = {}
+        """What a person handed over, by the request; a power cut may lose the request."""
         self.short_of_ledger = ZERO
         """By how much the balance ever fell below the ledger (the user sold some)."""
         self.external = ZERO
@@ -141,6 +143,8 @@ class Venue:
         self.interval_s = 8 * 3600
         self.next_settlement = at + plan.settlement_in
         self.duplicates: list[str] = []
+        self.strikes: Callable[[str], bool] = plan.hit
+        """Whether a fault strikes now; the world counts it."""
         self.after_fill: Callable[[Leg, Fill], None] = lambda _leg, _fill: None
         self._walk: Random = plan.dice("walk")
         self._fill: Random = plan.dice("fills")
@@ -228,7 +232,7 @@ class Venue:
         self.by_venue_id[placed.venue_id] = placed
         if crosses:
             quantity = placed.left
-            if self.plan.hit("partial_ioc"):
+            if self.strikes("partial_ioc"):
                 quantity = self._part(quantity, leg, self._ioc)
             if order.reduce_only:
                 quantity = min(quantity, self._reducible(order))
@@ -384,7 +388,8 @@ class Venue:
         self.outside[Leg.SPOT] += quantity if self.is_account else lost
         self._say_holding(Leg.SPOT, at)
 
-    def adopt(self, quantity: Decimal) -> None:
+    def adopt(self, quantity: Decimal, request_id: str) -> None:
+        self.adoptions[request_id] = quantity
         self.adopted += quantity
         self.outside[Leg.SPOT] += quantity
 
@@ -393,7 +398,8 @@ class Venue:
         return self.terms.inventory.value == "account"
 
     def forced(
-        self, signed: Decimal, at: int, kind: FillKind, *, named: str = "", told: bool = True
+        self, signed: Decimal, at: int, kind: FillKind, *, named: str = "", told: bool = True,
+        before: int = 0,
     ) -> None:
         """Let the position move without an order of ours."""
         if not signed:
@@ -404,7 +410,7 @@ class Venue:
         self.outside[Leg.FUTURES] += signed
         self._record(
             Leg.FUTURES, Side.BUY if signed > 0 else Side.SELL, abs(signed),
-            self.price(Leg.FUTURES), at, kind=kind, client_order_id=named,
+            self.price(Leg.FUTURES), at - before, kind=kind, client_order_id=named,
             venue_order_id=f"x{self._numbers}", told=told,
         )  # fmt: skip
         self._say_holding(Leg.FUTURES, at)

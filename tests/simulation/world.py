@@ -21,6 +21,7 @@ from hedge.decide import events as e
 from hedge.decide.engine import Engine
 from hedge.decide.events import Verb
 from hedge.decide.rows import AnyEntry, Row, belongs
+from hedge.decide.terms import Action
 from hedge.errors import JournalError
 from hedge.journal.log import JournalLog
 from hedge.journal.memory_disk import Fault, MemoryDisk
@@ -29,7 +30,6 @@ from hedge.model import (
     Fill,
     FundingPayment,
     Leg,
-    Mark,
     Order,
     OrderReport,
     Position,
@@ -83,6 +83,7 @@ class World:
         self.lines: list[str] | None = [] if trace else None
         self.disk = MemoryDisk()
         self.venue = Venue(plan, BEGIN, self.tell)
+        self.venue.strikes = self.hit
         self.faults = True
         self.shell: Shell | None = None
         self.streams = {key: Stream() for key in STREAMS}
@@ -154,6 +155,8 @@ class World:
         self.lives += 1
         if self.plan.has("clock_offset") or self.plan.has("clock_jump"):
             self._set_host_clock()
+        if self.lives > 1 and self.faults and self.plan.has("another_action"):
+            self._another_action()
         shell = Shell(self)
         try:
             shell.start()
@@ -163,6 +166,19 @@ class World:
             self.shell = None
             shell.alive = False
             self.after(5 * SECOND, self.boot)
+
+    def _another_action(self) -> None:
+        """Whoever starts the process again gives it another line, sometimes."""
+        r = self.plan.dice("another_action")
+        if r.random() < 0.7:
+            self.fire("another_action")
+            self.start_line = {
+                "action": r.choice(tuple(Action)),
+                "request_id": f"r{self.lives}",
+                "again": r.random() < 0.3,
+                "enter_now": True,
+                "adopt": None,
+            }
 
     def _set_host_clock(self) -> None:
         self.host_offset = 0
@@ -210,6 +226,9 @@ class World:
         for stream in self.streams.values():
             stream.up = False
         self.mind.ended(command, shell)
+        if self.faults and self.plan.has("another_action"):
+            self.ended = False
+            self.after(3 * SECOND, self.boot)
 
     def failed(self, shell: "Shell", error: BaseException) -> None:
         """The pump stopped: the journal failed, or an invariant of the core broke."""

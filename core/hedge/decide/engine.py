@@ -57,7 +57,8 @@ class Engine:
         Raise `AssertionError` on a broken invariant: the caller stops with exit code 13.
         """
         at = event.at
-        self.now = max(self.now, at)
+        # Between two processes the clock may have been set back; within one it never is (F54).
+        self.now = at if type(event) is e.EngineStarted else max(self.now, at)
         self.volatile.now = self.now
         self.touched = False
         if type(event) is e.QuoteSeen:
@@ -159,7 +160,7 @@ class Engine:
                 books.restart(boot_id, epoch, at)
                 self.market.up.clear()  # this process's streams say for themselves how they are
                 self.volatile = Volatile(
-                    started_at=at, replayed_to=self.volatile.replayed_to or self.now
+                    started_at=at, replayed_to=min(self.volatile.replayed_to or at, at)
                 )
                 self.touched = True
             case e.IdsLeased(leg=leg, epoch=epoch, last=last):
@@ -186,6 +187,17 @@ class Engine:
                 self.touched = True
             case _:
                 assert_never(event)
+        if books.futures.foreign_at:
+            self._absorb_foreign(at)
+
+    def _absorb_foreign(self, at: int) -> None:
+        """Somebody else moved our position: found at the first start, external ever after (F50)."""
+        books = self.books
+        books.futures.foreign_at = 0
+        if books.run.run_id:
+            books.external_at = at
+        else:
+            books.unexplained = bool(books.futures.held)
 
     def _absorb_fill(self, event: e.FillSeen) -> bool:
         fill = event.fill
@@ -195,6 +207,7 @@ class Engine:
             return False
         if fill.kind is FillKind.UNKNOWN:
             self.volatile.unknown_fill = fill.fill_id
+            self.volatile.dirty(fill.leg)
         elif fill.kind in FORCED:
             self.books.external_at = event.at
             self.volatile.forced.append(fill)

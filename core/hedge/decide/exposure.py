@@ -99,7 +99,9 @@ def exposure_max(terms: HedgeTerms, price: Decimal) -> Decimal:
     minimum = 2 * max(
         terms.spot.instrument.smallest_order(price), terms.futures.instrument.smallest_order(price)
     ) * price  # fmt: skip
-    return max(share, lots, minimum)
+    # With less than this a rest that no venue takes could hold up the last slice for ever.
+    slices = (2 * slice_min(terms, price) + terms.spot.instrument.lot) * price
+    return max(share, lots, minimum, slices)
 
 
 def hard_max(terms: HedgeTerms, price: Decimal) -> Decimal:

@@ -26,19 +26,29 @@ class Hedge(msgspec.Struct, frozen=True, kw_only=True):
     reduce_only: bool
 
 
-def target(mode: Mode, inventory: Decimal, position: Decimal, terms: HedgeTerms) -> Decimal:
-    """Return where the position belongs; in LIQUIDATION it may only rise towards zero."""
+def target(
+    mode: Mode, inventory: Decimal, position: Decimal, terms: HedgeTerms, price: Decimal
+) -> Decimal:
+    """Return where the position belongs; in LIQUIDATION it may only rise towards zero.
+
+    Coins that are too few to be sold keep no hedge there: both legs end flat or dust. A ``price``
+    of zero is one not known yet.
+    """
     lot = terms.futures.instrument.lot
     wanted = exposure.target_position(inventory, terms.hedge_ratio, lot)
     if mode is Mode.LIQUIDATION:
+        if price and inventory < terms.spot.instrument.smallest_order(price):
+            wanted = ZERO
         return max(wanted, min(position, ZERO))
     return wanted
 
 
-def need(mode: Mode, inventory: Decimal, position: Decimal, terms: HedgeTerms) -> Decimal:
+def need(
+    mode: Mode, inventory: Decimal, position: Decimal, terms: HedgeTerms, price: Decimal
+) -> Decimal:
     """Return the signed change that is missing, whole lots only."""
     lot = terms.futures.instrument.lot
-    change = target(mode, inventory, position, terms) - position
+    change = target(mode, inventory, position, terms, price) - position
     return floor_to(change, lot) if change >= 0 else -floor_to(-change, lot)
 
 
@@ -78,6 +88,13 @@ def plan(
         if ZERO < rest < least <= quantity - (least - rest):
             quantity -= least - rest  # leave nothing behind that could not be ordered
     return Hedge(side=side, quantity=quantity, reduce_only=shrinking)
+
+
+def dust(position: Decimal, terms: HedgeTerms, price: Decimal) -> bool:
+    """Return whether nothing is left that an order could close."""
+    if abs(position) < terms.futures.instrument.lot:
+        return True
+    return position < 0 < price and plan(-position, position, terms, price) is None
 
 
 def collar(misses: int, terms: HedgeTerms) -> Decimal:

@@ -77,6 +77,8 @@ class LegBook:
         self.unmatched: dict[str, Fill] = {}
         self.owed: dict[str, OrderRecord] = {}
         """Orders whose cumulative quantity is ahead of the fills that have been itemised."""
+        self.foreign_at = 0
+        """When an execution of somebody else was last booked; 0 once it was looked at."""
         self.changed_at = 0
         self.placed_at = 0
         self.epoch = 0
@@ -214,6 +216,8 @@ class LegBook:
         self.fill_keys[fill.key] = None
         if len(self.fill_keys) > FILLS_KEPT:
             del self.fill_keys[next(iter(self.fill_keys))]
+        if fill.kind is FillKind.UNKNOWN:
+            return True  # quarantined: the position says what it was, not this word (F26)
         if record is None:
             self._book_foreign(fill, at)
             return True
@@ -244,6 +248,7 @@ class LegBook:
         if self.leg is Leg.SPOT and not self.follows_account:
             return
         self.held += fill.signed_quantity
+        self.foreign_at = at
         if self.leg is Leg.SPOT and fill.fee_asset == self.terms.instrument.base:
             self.held -= fill.fee
         self._book_cash(fill)
@@ -279,7 +284,13 @@ class LegBook:
 
     def restart(self, epoch: int, at: int, *, machine_died: bool, prefix: str) -> None:
         """A new process: what was in flight is in doubt; so is every leased id it may have used."""
+        # No time of ours may lie ahead of a clock that was set back between the processes (F54).
+        self.changed_at = min(self.changed_at, at)
+        self.placed_at = min(self.placed_at, at)
         for record in list(self.open.values()):
+            record.placed_at = min(record.placed_at, at)
+            record.doubt_at = min(record.doubt_at, at)
+            record.cancel_asked_at = min(record.cancel_asked_at, at)
             self._advance(record, o.OrderTrigger.RESTARTED, at)
         if machine_died:
             for sequence in range(self.sequence + 1, self.lease_wished_to + 1):

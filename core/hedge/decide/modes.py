@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
-from hedge.decide import exposure, funding_policy, operate, spot_task, steps
+from hedge.decide import exposure, funding_policy, futures_task, operate, spot_task, steps
 from hedge.decide.mode import Mode, Trigger
 from hedge.decide.recovery import AUDIT_APART
 from hedge.decide.risk import Reason
@@ -286,7 +286,7 @@ def _unwound(engine: "Engine") -> None:
     if not price or not _quiet(engine):
         return
     dust = max(books.spot.held, ZERO) < spot_task.smallest(engine.terms, price)
-    if not dust or abs(books.futures.held) >= engine.terms.futures.instrument.lot:
+    if not dust or not futures_task.dust(books.futures.held, engine.terms, price):
         return
     notes = engine.volatile.legs
     changed = max(books.spot.changed_at, books.futures.changed_at)
@@ -309,6 +309,9 @@ def _halted(engine: "Engine") -> None:
     books = engine.books
     ending = engine.volatile.ending
     if ending is not None:
+        if not futures_task.dust(books.futures.held, engine.terms, engine.spot_price):
+            # Somebody moved the position while the last measurement was taken.
+            ending = (7, "NOT_HEDGED", f"unwound, and then {engine.describe_delta()}")
         if books.run.open:
             engine.issue(c.CloseRun(run_id=books.run.run_id, reason=ending[1]))
         engine.issue(c.EndRun(exit_code=ending[0], reason=ending[1], text=ending[2]))
@@ -406,9 +409,10 @@ def _stopping(engine: "Engine") -> bool:
     """`stop`: no new spot risk, hedging goes on; end when the books are confirmed."""
     books = engine.books
     ending = engine.volatile.ending
-    if ending is not None:
+    if ending is not None and engine.equal:
         engine.issue(c.EndRun(exit_code=ending[0], reason=ending[1], text=ending[2]))
         return False
+    engine.volatile.ending = None  # what changed during the last read is looked at again
     since = books.stopping_at
     limit = since + seconds(engine.terms.execution.stop_timeout_s)
     reads = [note.last for note in engine.volatile.legs.values()]

@@ -25,14 +25,27 @@ OPERATOR_TRIGGERS = {
 
 
 def decide(engine: "Engine") -> None:
-    """Perform what was asked, in its order; what moves money waits for the recovery."""
-    waiting = engine.volatile.operator
-    while waiting:
-        asked = waiting[0]
-        if asked.verb in (Verb.SCALE, Verb.LIQUIDATE, Verb.ADOPT) and not engine.volatile.recovered:
-            return
-        waiting.pop(0)
-        _perform(engine, asked)
+    """Perform what was asked, in its order; what moves money waits for the recovery.
+
+    Nothing waits behind it: a `lock`, or the `resolve` that the recovery needs, is heard at once.
+    """
+    asked_now, engine.volatile.operator = engine.volatile.operator, []
+    for asked in asked_now:
+        if _must_wait(engine, asked):
+            engine.volatile.operator.append(asked)
+        else:
+            _perform(engine, asked)
+
+
+def _must_wait(engine: "Engine", asked: e.OperatorAsked) -> bool:
+    if asked.verb not in (Verb.SCALE, Verb.LIQUIDATE, Verb.ADOPT):
+        return False
+    if not engine.volatile.recovered:
+        return True
+    if asked.verb is Verb.SCALE and engine.market.mid(Leg.SPOT) is None:
+        engine.volatile.price_hot = True  # a quantity needs a price: the next quote wakes us
+        return True
+    return False
 
 
 def _perform(engine: "Engine", asked: e.OperatorAsked) -> None:
@@ -93,9 +106,7 @@ def _scale(engine: "Engine", asked: e.OperatorAsked) -> None:
         engine.issue(c.Notice(key="NOT_ADOPTED", text="adopt the position first"))
         return
     mid = engine.market.mid(Leg.SPOT)
-    if mid is None:
-        engine.volatile.operator.insert(0, asked)
-        return
+    assert mid is not None
     target = asked.quantity
     usd = asked.usd if asked.usd is not None else engine.terms.usd
     if target is None and usd is not None:

@@ -90,15 +90,16 @@ def slice_net(
 ) -> Decimal:
     """Return the next slice in coins to be held or gone, unsigned; zero when none fits.
 
-    ``left`` is unsigned, ``gap`` the delta now. At most the exposure budget less what is naked
-    already, ``impact`` x depth and the clip at the ``limit`` it is ordered at; at least what both
-    venues take.
+    ``left`` is unsigned, ``gap`` the delta now, positive where the slice would add to it and
+    negative where it first takes it away. At most the exposure budget less what is naked already,
+    ``impact`` x depth and the clip at the ``limit`` it is ordered at; at least what both venues
+    take.
     """
     step = terms.pair_step
     least = exposure.slice_min(terms, price)
     # The gross-up rounds up to a spot lot, so one of them is kept back.
     grossed = terms.spot.instrument.lot if terms.spot.fee_in_base else ZERO
-    room = exposure.exposure_max(terms, price) / price - abs(gap) - grossed
+    room = exposure.exposure_max(terms, price) / price - gap - grossed
     clip = exposure.clip_notional(terms, limit) / limit
     if grossed:
         clip = clip * (ONE - max(terms.spot.maker_fee, terms.spot.taker_fee)) - grossed

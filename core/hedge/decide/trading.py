@@ -39,7 +39,9 @@ def _futures(engine: "Engine") -> bool:
         engine.hold(Reason.IN_DOUBT if futures.doubtful else Reason.ORDER_WORKING, "leg=futures")
         return False
     _check_misses(engine)
-    change = futures_task.need(books.mode, engine.inventory, engine.position, engine.terms)
+    change = futures_task.need(
+        books.mode, engine.inventory, engine.position, engine.terms, engine.spot_price
+    )
     if not change:
         notes.misses = 0
         return True
@@ -227,7 +229,7 @@ def _slice(engine: "Engine", side: Side, left: Decimal) -> None:
         # Under-hedged: first down to what the short covers, then both together (H9, B7).
         covered = gap / terms.hedge_ratio
         if covered >= exposure.slice_min(terms, quote.mid):
-            left, gap = min(left, covered), ZERO
+            left = min(left, covered)
     patience = engine.volatile.progress_at + seconds(terms.execution.patience_s)
     crossing = engine.now >= patience
     if crossing:
@@ -235,7 +237,7 @@ def _slice(engine: "Engine", side: Side, left: Decimal) -> None:
     else:
         limit = spot_task.passive_price(side, quote, terms)
     depth = engine.market.depth(selling=side is Side.SELL)
-    net = spot_task.slice_net(left, gap, depth, terms, price=quote.mid, limit=limit)
+    net = spot_task.slice_net(left, gap * side.sign, depth, terms, price=quote.mid, limit=limit)
     if not net:
         engine.hold(Reason.EXPOSURE_ABOVE_MAX, engine.describe_delta())
         engine.volatile.price_hot = True

@@ -66,6 +66,14 @@ def _reports(engine: "Engine") -> None:
         engine.alarm("FORCED_CLOSE", "alarm", text)
         engine.trip("EXTERNAL", Trip.FREEZE_SPOT, text)
     notes.forced.clear()
+    books = engine.books
+    if books.external_at and "EXTERNAL" not in books.trips:
+        text = f"the position was moved without an order of this hedge: {plain(engine.position)}"
+        engine.alarm("EXTERNAL_FUTURES", "alarm", text)
+        engine.trip("EXTERNAL", Trip.FREEZE_SPOT, text)
+    if books.unexplained and books.futures.held and "POSITION_FOUND" not in books.alarms:
+        text = f"a position of {plain(engine.position)} was here before"
+        engine.alarm("POSITION_FOUND", "warning", text)
     for alarm in notes.shell_alarms:
         engine.alarm(alarm.key, alarm.level, alarm.text)
         if alarm.freeze:

@@ -2,7 +2,7 @@
 Method: one bound at a time is pushed over its edge on a working desk; orders are counted.
 """
 
-from decimal import Decimal as D
+from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
 
 import pytest
 from desk import FUTURES, SPOT, Venue
@@ -172,7 +172,7 @@ def test_the_basis_guard_holds_and_pulls_back(building):
 
 
 def test_prices_of_two_coins_stop_the_buying(building):
-    building.venue.futures_price = D("107")
+    building.venue.futures_price = D(107)
     building.run(1)
     building.verb("freeze")
     building.verb("clear", subject="OPERATOR")

@@ -1,8 +1,8 @@
-"""Goal: an order nobody answered for is neither repeated nor forgotten, and reports in any order add up.
+"""Goal: an order nobody answered for is neither repeated nor forgotten; reports always add up.
 Method: lost, swallowed, late, doubled and reordered answers at each leg, and deaths in between.
 """
 
-from decimal import Decimal as D
+from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
 
 import msgspec
 import pytest
@@ -214,18 +214,20 @@ def test_a_status_that_goes_backwards_does_not_reopen(building):
 
 
 def test_a_nameless_fill_before_the_acknowledgement_is_matched(building):
+    building.reads[SPOT] = "hang"  # a read would find it too, and hide whether it was kept
     building.script[SPOT].append("silent")
     building.verb("freeze")
     building.verb("clear", subject="OPERATOR")
     record = next(iter(building.books.spot.open.values()))
     resting = building.venue.accept(record.order)
+    acknowledged = resting.report(building.now)
     fill = building.venue.fill(resting, D("0.5"), building.now)
     nameless = msgspec.structs.replace(fill, client_order_id="")
     held = building.held[0]
     building.tell(e.FillSeen, fill=nameless)
     assert building.held[0] == held, "whose it is, is not known yet"
-    building.tell(e.OrderReported, leg=SPOT, report=resting.report(building.now))
-    assert building.held[0] == held + D("0.5")
+    building.tell(e.OrderReported, leg=SPOT, report=acknowledged)
+    assert building.held[0] == held + D("0.5"), "the answer names it; it says nothing of fills"
     building.tell(e.FillSeen, fill=fill)
     assert building.held[0] == held + D("0.5")
 
@@ -248,11 +250,16 @@ def test_three_refused_hedges_freeze_spot(building):
     assert building.engine.quantities_equal, "and hedging went on"
 
 
-def test_a_third_fill_type_freezes(building):
+def test_an_execution_of_an_unknown_type_moves_no_book_and_no_hedge(building):
+    """F26: a funding settlement that parses as a fill of the whole position."""
+    held, orders = building.held, len(building.orders(FUTURES))
     fill = building.venue.execution(
-        FUTURES, Side.BUY, D("0.5"), D(100), building.now, FillKind.UNKNOWN
+        FUTURES, Side.BUY, -held[1], D(100), building.now, FillKind.UNKNOWN
     )
     building.tell(e.FillSeen, fill=fill)
+    building.run(30)
+    assert building.held == held == (building.venue.coins, building.venue.position)
+    assert len(building.orders(FUTURES)) == orders
     assert "UNKNOWN_EXECUTION" in building.alarms and building.books.trip >= Trip.FREEZE_SPOT
 
 

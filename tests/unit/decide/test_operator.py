@@ -2,7 +2,7 @@
 Method: the verb by the one door on a desk in each mode; stop is followed to its exit code.
 """
 
-from decimal import Decimal as D
+from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
 
 import pytest
 from desk import FUTURES, SPOT, Venue

@@ -2,7 +2,7 @@
 Method: facts go in by the one door, a venue of a few lines answers, and the test moves the clock.
 """
 
-from decimal import Decimal as D
+from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
 
 import pytest
 from desk import FUTURES, SPOT, Desk, Venue, terms_of
@@ -101,7 +101,7 @@ def test_b06_single_killed_mid_build_finishes_the_build(open_desk):
 @pytest.mark.parametrize("pair", [(10, -5), (5, -10), (10, 0), (0, -10)])
 @pytest.mark.parametrize("rule", list(InventoryRule))
 def test_b07_liquidation_ends_flat_from_anywhere(open_desk, pair, rule):
-    coins, position = pair
+    coins, _ = pair
     if rule is InventoryRule.ACCOUNT:
         desk = open_desk(Venue(*pair), inventory=rule, action="liquidation")
     else:
@@ -212,6 +212,20 @@ def test_b10_spot_is_reduced_to_match_when_authorised(open_desk, kind):
     assert desk.orders()[-1].side is Side.SELL
     desk.run(200)
     assert desk.held == (7, -7) and desk.mode is Mode.HALT
+
+
+def test_b10_what_was_mended_is_not_mended_again(open_desk):
+    desk = open_desk(Venue(), limits={"repair_after_s": 60}, inventory=InventoryRule.ACCOUNT)
+    desk.build()
+    desk.foreign(FUTURES, 3, FillKind.AUTO_DELEVERAGING)
+    desk.work(lambda: desk.mode is Mode.INVENTORY, 90)
+    desk.work(lambda: desk.mode is Mode.HALT)
+    assert desk.held == (7, -7)
+    orders = len(desk.orders())
+    desk.venue.coins += 5
+    desk.run(300)
+    assert desk.held == (12, -7) and desk.mode is Mode.HALT and "UNEQUAL" in desk.alarms
+    assert len(desk.orders()) == orders, "in HALT the user may trade spot: nothing sells it"
 
 
 def test_b10_futures_are_hedged_again_when_configured(open_desk):

@@ -1,0 +1,500 @@
+"""The laboratory of the crash tests: a venue's process that lives, an engine's that is killed.
+
+The venue is `hedge_served_sim` in a process of its own, over HTTP on the loopback; the engine is
+the installed `hedge run`, which finds the plugin on its path as it would find any third party's.
+Nothing in the product knows of it. A test waits for conditions only: a row of the journal, an order
+at the venue, a file that grew; every wait is bounded.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide.rows import Row
+from hedge.journal import read_rows
+from hedge.journal.lock import claim_name
+from hedge.model import Leg, Side
+from hedge.model.numbers import MS
+from hedge.runtime.session import claims_directory
+from hedge_sim.records import Accepted
+from hedge_sim.truth import VenueTruth, path_of, read_records, read_truth
+
+HEDGE = str(Path(sys.executable).parent / "hedge")
+PACKAGE = Path(__file__).parent / "served_sim"
+NAME = "crash"
+BASE, SYMBOL, PERP = "BTC", "BTC/USDT", "BTC/USDT:USDT"
+LOT = Decimal("0.001")
+PATIENCE_S = 60.0
+VENUE_ERROR, RESTARTS_MAX = 4, 3
+VENUE_LIFE_S = 240.0
+LOOK_S = 0.01
+BAR_S, BARS = 20, 60
+PRICE = Decimal(60_000)
+USD = 1_500
+SETTLE_S = 3
+PAYING_S = 6
+RECV_MS, PROCESSING_MS, LAG_MS, ACK_MS = 1_000, 400, 100, 900
+"""The fence is their sum with twice the lag, and a second: 2.6 s."""
+
+
+# -- waiting -------------------------------------------------------------------------------------
+
+
+def wait_until(ready: Callable[[], Any], what: str, *, for_s: float = PATIENCE_S) -> Any:
+    """Look until ``ready`` says something; an AssertionError says what never came."""
+    until = time.monotonic() + for_s
+    while True:
+        found = ready()
+        if found:
+            return found
+        assert time.monotonic() < until, f"{what}: not within {for_s} s"
+        time.sleep(LOOK_S)
+
+
+# -- the third party's package -------------------------------------------------------------------
+
+
+def install(target: Path) -> Path:
+    """Unpack the package and its metadata, which is what installing a wheel comes to.
+
+    Without pip: a build backend is not there in every environment, and the network never.
+    """
+    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
+    name, version = project["name"], project["version"]
+    module = name.replace("-", "_")
+    shutil.copytree(PACKAGE / module, target / module, ignore=shutil.ignore_patterns("__pycache__"))
+    info = target / f"{module}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.3\nName: {name}\nVersion: {version}\n"
+        f"Requires-Python: {project['requires-python']}\n"
+    )
+    lines = []
+    for group, points in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{key} = {value}" for key, value in points.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    (info / "INSTALLER").write_text("tests/crash\n")
+    return target
+
+
+# -- the market ----------------------------------------------------------------------------------
+
+
+def write_market(folder: Path, seed: int, *, paying_s: int) -> None:
+    """Write a recording that lives fast: each bar crosses its own range, funding every 3 s.
+
+    Funding pays for ``paying_s``, and then it is the short that pays.
+    """
+    rng = random.Random(f"market-{seed}")
+    folder.mkdir()
+    begin_ms = 1_704_067_200_000
+    names = ("spot", "perp")
+    bars: dict[str, list[str]] = {name: ["ts_ms,open,high,low,close,volume"] for name in names}
+    price = PRICE
+    for number in range(BARS):
+        after = (price * (1 + Decimal(rng.randint(-4, 4)) / 10_000)).quantize(Decimal("0.1"))
+        reach = Decimal(rng.randint(6, 14)) / 10_000
+        for name, basis in zip(names, (Decimal(1), Decimal("1.0003")), strict=True):
+            points = [
+                price * basis,
+                max(price, after) * basis * (1 + reach),
+                min(price, after) * basis * (1 - reach),
+                after * basis,
+            ]
+            shown = ",".join(str(point.quantize(Decimal("0.1"))) for point in points)
+            bars[name].append(f"{begin_ms + number * BAR_S * 1000},{shown},40")
+        price = after
+    for name, lines in bars.items():
+        (folder / f"BTC-USDT.{name}.csv").write_text("\n".join(lines) + "\n")
+    rows = ["ts_ms,rate,interval_h"]
+    interval_h = Decimal("0.001")  # 3.6 s, floored to 3
+    for at_s in range(-SETTLE_S, BARS * BAR_S, SETTLE_S):
+        rate = "0.0000002" if at_s < paying_s else "-0.0000002"
+        rows.append(f"{begin_ms + at_s * 1000},{rate},{interval_h}")
+    (folder / "BTC-USDT.funding.csv").write_text("\n".join(rows) + "\n")
+
+
+# -- the venue -----------------------------------------------------------------------------------
+
+
+class Venue:
+    """The venue's process: it outlives every engine, and ends by itself."""
+
+    def __init__(self, folder: Path, installed: Path, seed: int, *, keys: dict[str, str]) -> None:
+        self.folder = folder
+        folder.mkdir()
+        write_market(folder / "data", seed, paying_s=PAYING_S)
+        rng = random.Random(f"venue-{seed}")
+        faults: dict[str, Any] = {}
+        if rng.random() < 0.5:
+            faults = {
+                "reply_lost": "0.02",
+                "slow_processing": "0.1",
+                "slow_processing_max_ms": PROCESSING_MS,
+                "partial_ioc": "0.1",
+                "duplicate_message": "0.2",
+                "drop_message": "0.1",
+                "stale_read": "0.1",
+                "stale_read_max_ms": LAG_MS,
+                "disconnect_every_s": "20",
+                "disconnect_down_max_ms": 500,
+                "disconnect_silent": "0",
+            }
+        self.settings: dict[str, Any] = {
+            "data": str(folder / "data"),
+            "seed": seed,
+            "balances": {"USDT": "20000", "BNB": "3"},
+            "fees": {"fee_mode": rng.choice(("received", "quote", "coin"))},
+            "latency_ms": 1,
+            "step_ms": 100,
+            "heartbeat_s": 1,
+            "quote_linger_s": 300,
+            "recv_window_ms": RECV_MS,
+            "read_lag_ms": LAG_MS,
+            "ack_timeout_ms": 600,
+            "faults": faults,
+        }
+        plan = {"settings": self.settings, **keys}
+        (folder / "venue.json").write_text(json.dumps(plan))
+        environ = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+        with (folder / "venue.err").open("wb") as errors:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "hedge_served_sim.server",
+                    "--folder", str(folder), "--life-s", str(VENUE_LIFE_S),
+                ],
+                env={**environ, "PYTHONPATH": str(installed)},
+                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
+            )  # fmt: skip
+
+    def port(self) -> int:
+        def look() -> int:
+            assert self.process.poll() is None, (self.folder / "venue.err").read_text()
+            path = self.folder / "port"
+            return int(path.read_text()) if path.exists() else 0
+
+        found: int = wait_until(look, "the venue answers")
+        return found
+
+    def ask(self, method: str, path: str, body: Any = None, *, for_s: float = 10.0) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port(), timeout=for_s)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body))
+            answer = connection.getresponse()
+            data = answer.read()
+            assert answer.status == 200, (answer.status, data)
+            return json.loads(data)
+        finally:
+            connection.close()
+
+    def hold(self, leg: str, stage: str, *, after: int, for_s: float) -> None:
+        hold = {"leg": leg, "stage": stage, "after": after, "for_s": for_s}
+        self.ask("POST", "/test/hold", hold)
+
+    def held(self, for_s: float) -> str:
+        return str(self.ask("GET", f"/test/held?for_s={for_s}", for_s=for_s + 10))
+
+    def release(self) -> None:
+        self.ask("POST", "/test/release")
+
+    def answered(self, order: str, for_s: float) -> bool:
+        query = f"id={order}&for_s={for_s}"
+        return bool(self.ask("GET", f"/test/answered?{query}", for_s=for_s + 10))
+
+    @property
+    def path(self) -> Path:
+        return path_of(self.folder)
+
+    def truth(self) -> VenueTruth:
+        return read_truth(self.path)
+
+    def seen(self) -> list[dict[str, Any]]:
+        """Return every order that reached the venue, whatever came of it."""
+        path = self.folder / "orders.ndjson"
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(PATIENCE_S)
+
+
+# -- the journal, while it is written ------------------------------------------------------------
+
+
+class Tail:
+    """Counts the words of a growing journal, reading each byte once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._rest = b""
+        self.lines: list[str] = []
+
+    def look(self) -> list[str]:
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+            self._offset += len(data)
+            *whole, self._rest = (self._rest + data).split(b"\n")
+            self.lines += [line.decode() for line in whole]
+        return self.lines
+
+    def count(self, word: str) -> int:
+        return sum(word in line for line in self.look())
+
+
+# -- one engine, its venue, its directory --------------------------------------------------------
+
+
+class Lab:
+    """A hedge on a venue; `start` as often as it is killed, then `finish` and `judge`."""
+
+    def __init__(
+        self, folder: Path, installed: Path, seed: int, *, keys: dict[str, str] | None = None
+    ) -> None:
+        self.folder = folder
+        self.seed = seed
+        self.state = folder / "s"
+        self.account = f"c{os.getpid()}-{seed}"
+        self.environ: dict[str, str] = {}
+        self.keys = keys or {"api_key": f"key-{seed}", "api_secret": f"secret-{seed}"}
+        self.kills: list[str] = []
+        self._installed = installed
+        self._started: list[subprocess.Popen[bytes]] = []
+        self._cleared = 0
+        self.tail = Tail(self.directory / "journal.log")
+        folder.mkdir(exist_ok=True)
+        self.venue = Venue(folder / "v", installed, seed, keys=self.keys)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+            process.wait(PATIENCE_S)
+        self.venue.end()
+        (claims_directory() / claim_name("served", self.account, PERP)).unlink(missing_ok=True)
+
+    @property
+    def directory(self) -> Path:
+        return self.state / NAME
+
+    @property
+    def where(self) -> str:
+        return f"seed {self.seed}, {self.folder}, {', '.join(self.kills) or 'no kill'}"
+
+    # -- the configuration -----------------------------------------------------------------------
+
+    def configure(self) -> Path:
+        """Write the file and the keys as a user would; the same for every start."""
+        path = self.folder / "hedge.toml"
+        if path.exists():
+            return path
+        patience_s = random.Random(f"life-{self.seed}").choice((0, 1))
+        path.write_text(f"""
+[run]
+tick_ms = 200
+stop_timeout_s = 10
+[plugins]
+allow = ["hedge-served-sim==1.0.0"]
+[venues.served]
+environment = "local"
+port = {self.venue.port()}
+recv_window_ms = {RECV_MS}
+processing_max_ms = {PROCESSING_MS}
+read_lag_ms = {LAG_MS}
+ack_timeout_ms = {ACK_MS}
+silence_ms = 4000
+[accounts.{self.account}]
+venue = "served"
+[hedges.{NAME}]
+spot = "served@{self.account}"
+futures = "served@{self.account}"
+symbol = "{SYMBOL}"
+usd = "{USD}"
+action = "single"
+[hedges.{NAME}.funding]
+exit_confirmations = 2
+settlement_guard_s = 0
+stale_s = 30
+[hedges.{NAME}.execution]
+requote_s = 1
+patience_s = {patience_s}
+settle_s = 1
+cross_bps_max = "20"
+entry_basis_bps_min = "-40"
+[hedges.{NAME}.limits]
+spot_orders_per_minute = 10000
+spot_orders_per_hour = 10000
+audit_active_ms = 1000
+audit_halt_ms = 1000
+retry_ms = 200
+feed_stale_ms = 10000
+""")
+        path.chmod(0o600)
+        secrets = self.folder / "secrets"
+        secrets.mkdir(mode=0o700)
+        for name, value in self.keys.items():
+            file = secrets / f"accounts__{self.account}__{name}"
+            file.write_text(value)
+            file.chmod(0o600)
+        return path
+
+    def environment(self) -> dict[str, str]:
+        kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+        path = [str(self._installed), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {**kept, "PYTHONPATH": os.pathsep.join(path), **self.environ}
+
+    def line(self, *more: str, state: Path | None = None) -> list[str]:
+        return [
+            HEDGE, "run", NAME, "--config", str(self.configure()),
+            "--state-dir", str(state or self.state), "--enter", "now", "--no-view", *more,
+        ]  # fmt: skip
+
+    # -- the process -----------------------------------------------------------------------------
+
+    def start(
+        self, *more: str, state: Path | None = None, **options: Any
+    ) -> subprocess.Popen[bytes]:
+        number = len(self._started)
+        line = self.line(*more, state=state)
+        with (
+            (self.folder / f"out-{number}.txt").open("wb") as out,
+            (self.folder / f"err-{number}.txt").open("wb") as err,
+        ):
+            process = subprocess.Popen(
+                line, env=self.environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                **options,
+            )  # fmt: skip
+        self._started.append(process)
+        return process
+
+    def said(self) -> str:
+        """Return what the last engine said on stderr."""
+        return (self.folder / f"err-{len(self._started) - 1}.txt").read_text()[-2_000:]
+
+    def command(self, *words: str, for_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [HEDGE, *words, "--state-dir", str(self.state)],
+            env=self.environment(), capture_output=True, text=True, check=False, timeout=for_s,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def kill(self, process: subprocess.Popen[bytes], why: str) -> None:
+        process.send_signal(signal.SIGKILL)
+        process.wait(PATIENCE_S)
+        assert process.returncode == -signal.SIGKILL, (self.where, process.returncode, self.said())
+        self.kills.append(why)
+
+    def alive_until(
+        self, process: subprocess.Popen[bytes], ready: Callable[[], bool], what: str
+    ) -> bool:
+        """Wait for a moment of a living process; False where it ended before."""
+
+        def look() -> bool:
+            self.person()
+            return process.poll() is not None or ready()
+
+        wait_until(look, f"{what} ({self.where})")
+        return process.poll() is None
+
+    def person(self) -> None:
+        """Be the one who looks, and clears what tripped: a stall of the machine trips a limit."""
+        trips = sum('"SetTrip"' in line and '"level":0' not in line for line in self.tail.look())
+        if trips > self._cleared and self.command("clear", NAME, "*").returncode == 0:
+            self._cleared = trips
+
+    def supervised(self, process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+        """Start it again where it ended with 4, as the unit does: a venue could not be reached."""
+        if process.poll() != VENUE_ERROR:
+            return process
+        self.kills.append(f"exit 4: {self.said().strip()}")
+        return self.start()
+
+    def finish(self, process: subprocess.Popen[bytes]) -> None:
+        """Let it live to its end: unwound, with exit code 0."""
+        for _ in range(RESTARTS_MAX):
+            self.alive_until(process, lambda: False, "the end of the life")
+            if process.returncode != VENUE_ERROR:
+                break
+            process = self.supervised(process)
+        assert process.returncode == 0, (self.where, process.returncode, self.said())
+
+    # -- the verdict -----------------------------------------------------------------------------
+
+    def rows(self) -> list[Row]:
+        return list(read_rows(self.directory / "journal.log"))
+
+    def judge(self) -> None:
+        """Compare the venue's own record with the journal."""
+        truth, rows = self.venue.truth(), self.rows()
+        placed = Counter(
+            row.entry.order.client_order_id for row in rows if isinstance(row.entry, c.PlaceOrder)
+        )
+        seen = Counter(one["id"] for one in self.venue.seen())
+        assert placed and max(placed.values()) == 1, f"an id was written twice ({self.where})"
+        assert max(seen.values()) == 1, f"an order came twice: {seen.most_common(2)} ({self.where})"
+        unknown = set(seen) - set(placed)
+        assert not unknown, f"the journal does not know {unknown} ({self.where})"
+        assert set(truth.orders) <= set(seen)
+        end = rows[-1].entry
+        assert isinstance(end, c.EndRun) and end.reason == "UNWOUND", (self.where, end)
+        starts = [row.entry for row in rows if isinstance(row.entry, e.EngineStarted)]
+        assert [one.epoch for one in starts] == list(range(1, len(starts) + 1)), self.where
+        self._never_over_hedged(truth)
+        self._never_late()
+        held = truth.balances.get(BASE, Decimal(0))
+        assert 0 <= held < Decimal("0.00002"), f"{held} {BASE} were left ({self.where})"
+        left = {name: one.quantity for name, one in truth.positions.items() if one.quantity}
+        assert not left, f"a position was left: {left} ({self.where})"
+        checked = self.command("journal", "check")
+        assert checked.returncode == 0, (self.where, checked.stderr)
+        report = self.command("report", "--json")
+        assert report.returncode == 0, (self.where, report.stderr)
+        data = json.loads(report.stdout)["data"]
+        assert Decimal(data["unexplained"]) == 0, (self.where, data)
+        assert Decimal(data["equity_change"]) == Decimal(data["explained"]), (self.where, data)
+
+    def _never_over_hedged(self, truth: VenueTruth) -> None:
+        """The venue's own sequence: at no fill more short than coins and a lot, nor the reverse."""
+        spot = position = Decimal(0)
+        for fill in truth.fills:
+            if fill.leg is Leg.SPOT:
+                spot += fill.signed_quantity - (fill.fee if fill.fee_asset == BASE else 0)
+                assert spot >= 0, f"sold {-spot} that were not there ({self.where})"
+                continue
+            position += fill.signed_quantity
+            assert position <= 0, f"long {position} ({self.where})"
+            if fill.side is Side.SELL:
+                assert -position <= spot + LOT, f"short {-position}, {spot} coins ({self.where})"
+
+    def _never_late(self) -> None:
+        """Nothing was accepted after its receive window and what the venue may take on top."""
+        for record in read_records(self.venue.path):
+            if isinstance(record, Accepted):
+                late_ms = (record.at - record.order.signed_at) // MS
+                assert late_ms <= RECV_MS + PROCESSING_MS + 50, (self.where, late_ms, record)

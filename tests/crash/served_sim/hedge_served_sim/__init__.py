@@ -1,0 +1,1 @@
+"""A simulated venue that is served, and the plugin that trades there."""

@@ -1,0 +1,19 @@
+"""Seeds that once failed, and what was wrong: they run first, for ever."""
+
+FAILED = {
+    17: "leftover coins below the spot minimum kept their hedge: LIQUIDATION never ended",
+    22: "a short below the minimum of a venue without exemption held LIQUIDATION open for ever",
+    26: "a long by hand was counted against the hedge: a flaw of the world",
+    38: "a spot sale that shrinks the delta was refused room by the delta it shrinks",
+    42: "the clock was set back between two processes: every timer of the engine stood still",
+    63: "an execution of an unknown type was booked as a fill, and its ghost was hedged again",
+    157: "a clock set back, and a doubt with a signature in the future",
+    163: "`scale` before the first price spun for ever inside one event",
+    305: "`stop` ended as hedged with a position that appeared during the last measurement",
+    593: "`resolve` waited behind a `liquidate` that waited for the recovery that waited for it",
+    883: "naked spot could not be sold: its own delta was counted as exposure that it would add",
+    991: "UNWOUND was reported with a position that appeared during the last measurement",
+    1057: "an over-hedge too small to close left no room in the budget for the last slice",
+    1095: "the default budget was smaller than the least slice: nothing could be sold",
+    1300: "an `adopt` that waited for the recovery was lost in a crash (kept out of the world)",
+}
