@@ -46,9 +46,10 @@ VENUE_LIFE_S = 240.0
 LOOK_S = 0.01
 BAR_S, BARS = 20, 60
 PRICE = Decimal(60_000)
-USD = 1_500
 SETTLE_S = 3
 PAYING_S = 6
+UNTRUE = {"EXTERNAL", "LOSS", "MARGIN", "UNKNOWN_EXECUTION", "UNHEDGED_NOTIONAL"}
+"""Trips that say something of the account, in a world where nothing of the kind happens."""
 RECV_MS, PROCESSING_MS, LAG_MS, ACK_MS = 1_000, 400, 100, 900
 """The fence is their sum with twice the lag, and a second: 2.6 s."""
 
@@ -276,6 +277,8 @@ class Lab:
         self.environ: dict[str, str] = {}
         self.keys = keys or {"api_key": f"key-{seed}", "api_secret": f"secret-{seed}"}
         self.kills: list[str] = []
+        self.more = ""
+        """Further lines of the configuration, at its top."""
         self._installed = installed
         self._started: list[subprocess.Popen[bytes]] = []
         self._cleared = 0
@@ -314,8 +317,9 @@ class Lab:
         path = self.folder / "hedge.toml"
         if path.exists():
             return path
-        patience_s = random.Random(f"life-{self.seed}").choice((0, 1))
-        path.write_text(f"""
+        # Patient lives rest and requote, and so get less done in their time.
+        patience_s, usd = random.Random(f"life-{self.seed}").choice(((0, 1_800), (1, 600)))
+        path.write_text(f"""{self.more}
 [run]
 tick_ms = 200
 stop_timeout_s = 10
@@ -335,7 +339,7 @@ venue = "served"
 spot = "served@{self.account}"
 futures = "served@{self.account}"
 symbol = "{SYMBOL}"
-usd = "{USD}"
+usd = "{usd}"
 action = "single"
 [hedges.{NAME}.funding]
 exit_confirmations = 2
@@ -386,10 +390,8 @@ feed_stale_ms = 10000
             (self.folder / f"out-{number}.txt").open("wb") as out,
             (self.folder / f"err-{number}.txt").open("wb") as err,
         ):
-            process = subprocess.Popen(
-                line, env=self.environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                **options,
-            )  # fmt: skip
+            given = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err, **options}
+            process = subprocess.Popen(line, env=self.environment(), **given)
         self._started.append(process)
         return process
 
@@ -465,6 +467,8 @@ feed_stale_ms = 10000
         assert isinstance(end, c.EndRun) and end.reason == "UNWOUND", (self.where, end)
         starts = [row.entry for row in rows if isinstance(row.entry, e.EngineStarted)]
         assert [one.epoch for one in starts] == list(range(1, len(starts) + 1)), self.where
+        trips = {row.entry.reason for row in rows if isinstance(row.entry, c.SetTrip)}
+        assert not trips & UNTRUE, f"tripped without a cause: {trips} ({self.where})"
         self._never_over_hedged(truth)
         self._never_late()
         held = truth.balances.get(BASE, Decimal(0))

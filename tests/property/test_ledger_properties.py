@@ -253,8 +253,12 @@ class Ledger(RuleBasedStateMachine):
                     position=Position(symbol="C/Q:Q", quantity=D(0)),
                 )
             )
-        assert self.book.held == self.truth(), (self.book.held, self.truth())
-        assert not self.book.owed and not self.book.unmatched
+        if not any(not record.venue_order_id for record in self.book.open.values()):
+            assert not self.book.unmatched, "every fill has its owner once every order has its id"
+        # Whose a nameless trade is, cannot be known while an order of ours has no venue id.
+        held_back = sum((f.signed_quantity for f in self.book.unmatched.values()), D(0))
+        assert self.book.held + held_back == self.truth(), (self.book.held, self.truth())
+        assert not self.book.owed
         for order_id, (status, filled) in self.states.items():
             record = self.book.orders[order_id]
             assert record.filled == filled

@@ -16,4 +16,6 @@ FAILED = {
     1057: "an over-hedge too small to close left no room in the budget for the last slice",
     1095: "the default budget was smaller than the least slice: nothing could be sold",
     1300: "an `adopt` that waited for the recovery was lost in a crash (kept out of the world)",
+    2358: "dust was asked for at a price of zero before the first quote",
+    3095: "a configured budget too small for a slice and a rest: a flaw of the world",
 }

@@ -679,7 +679,7 @@ class Shell:
                 e.OperatorAsked(
                     at=now, verb=Verb.LOCK, request_id=f"restarts:{now}", subject="RESTARTS",
                     by=f"{len(recent)} restarts within ten minutes",
-                )  # fmt: skip
+                )
             )
 
     # -- the pump --------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from hedge.decide import commands as c
+from hedge.decide.events import OperatorAsked
 from hedge.decide.funding_policy import FundingTally
 from hedge.decide.leg_book import LegBook
 from hedge.decide.mode import Mode, Trigger, step
@@ -72,6 +73,8 @@ class Books:
         self.moded_at = 0
         self.ended = ""
         self.requests: dict[str, None] = {}
+        self.asked: dict[str, OperatorAsked] = {}
+        """What people asked for and nobody has taken in hand yet."""
 
     def leg(self, leg: Leg) -> LegBook:
         return self.spot if leg is Leg.SPOT else self.futures
@@ -143,6 +146,8 @@ class Books:
                 self._enact_alarm(command, at)
             case c.ReadEquity(label=label):
                 self.equity_wanted = label
+            case c.Serve(request_id=request_id):
+                self.asked.pop(request_id, None)
             case c.AuditLeg() | c.WakeAt() | c.Notice():
                 pass
 
@@ -153,6 +158,8 @@ class Books:
         book.changed_at = at
         if command.request_id:
             self.requests[command.request_id] = None
+        if command.reason != "ADOPTED":
+            book.spend_unmatched()
         if command.reason == "ADOPTED":
             self.unexplained = False
         elif command.reason == "FOUND_AT_START":
@@ -217,6 +224,7 @@ class Books:
             "boot": [self.boot_id, self.epoch],
             "equity": self.equity_labels,
             "requests": list(self.requests),
+            "asked": list(self.asked.values()),
             "ended": self.ended,
         }
         return hashlib.blake2b(msgspec.json.encode(picture), digest_size=16).hexdigest()

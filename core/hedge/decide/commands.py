@@ -169,6 +169,12 @@ class DeclareDead(Command, frozen=True, kw_only=True):
     evidence: str
 
 
+class Serve(Command, frozen=True, kw_only=True):
+    """A person's request is taken in hand, once; until then it waits, across restarts too."""
+
+    request_id: str
+
+
 class SetPaused(Command, frozen=True, kw_only=True):
     paused: bool
 
@@ -202,6 +208,7 @@ AnyCommand = (
     | SettleAlarm
     | BookExternal
     | DeclareDead
+    | Serve
     | SetPaused
     | SetStopping
     | Notice

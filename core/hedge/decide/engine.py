@@ -246,7 +246,7 @@ class Engine:
         return touched
 
     def _absorb_operator(self, event: e.OperatorAsked) -> None:
-        """Take what changes no mode at once; the rest waits its turn in `modes.operate`."""
+        """Take what changes no mode at once; the rest waits its turn in `operate`."""
         if event.request_id in self.books.requests:
             return
         self.books.requests[event.request_id] = None
@@ -255,7 +255,7 @@ class Engine:
         if event.verb is Verb.ACK:
             self.books.acknowledge(event.subject)
         else:
-            self.volatile.operator.append(event)
+            self.books.asked[event.request_id] = event
 
     # -- decisions -------------------------------------------------------------------------------
 

@@ -243,6 +243,12 @@ class LegBook:
         waiting = list(self.unmatched.values())
         return any([self.book_fill(fill, at) for fill in waiting])  # noqa: C419 - book them all
 
+    def spend_unmatched(self) -> None:
+        """Forget fills of unknown owner: what they did stands in a difference that was booked."""
+        for key in self.unmatched:
+            self.fill_keys[key] = None
+        self.unmatched.clear()
+
     def _book_foreign(self, fill: Fill, at: int) -> None:
         """Book what somebody else's order did: always on futures, on spot only by its rule."""
         if self.leg is Leg.SPOT and not self.follows_account:

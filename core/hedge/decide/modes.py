@@ -108,11 +108,7 @@ def _begin(engine: "Engine", asked: e.ActionAsked) -> None:
     adoption = f"adopt:{asked.request_id}"
     managed = engine.terms.inventory is InventoryRule.MANAGED
     if asked.adopt is not None and managed and adoption not in books.requests:
-        engine.issue(
-            c.BookExternal(
-                leg=Leg.SPOT, quantity=asked.adopt, reason="ADOPTED", request_id=adoption
-            )
-        )
+        steps.adopt(engine, asked.adopt, adoption)
     same = books.run.request_id == asked.request_id
     if _resumes(engine, asked):
         engine.issue(c.Notice(key="RESUMED", text=f"run {books.run.run_id} goes on"))

@@ -9,7 +9,7 @@ from hedge.decide.events import Verb
 from hedge.decide.mode import Trigger, Trip, step
 from hedge.decide.terms import Action, InventoryRule
 from hedge.model import Leg
-from hedge.model.numbers import plain
+from hedge.model.numbers import SECOND, plain
 
 if TYPE_CHECKING:
     from hedge.decide.engine import Engine
@@ -29,11 +29,9 @@ def decide(engine: "Engine") -> None:
 
     Nothing waits behind it: a `lock`, or the `resolve` that the recovery needs, is heard at once.
     """
-    asked_now, engine.volatile.operator = engine.volatile.operator, []
-    for asked in asked_now:
-        if _must_wait(engine, asked):
-            engine.volatile.operator.append(asked)
-        else:
+    for asked in list(engine.books.asked.values()):
+        if not _must_wait(engine, asked):
+            engine.issue(c.Serve(request_id=asked.request_id))
             _perform(engine, asked)
 
 
@@ -42,6 +40,12 @@ def _must_wait(engine: "Engine", asked: e.OperatorAsked) -> bool:
         return False
     if not engine.volatile.recovered:
         return True
+    if asked.verb is Verb.ADOPT and engine.terms.inventory is InventoryRule.MANAGED:
+        read = engine.volatile.legs[Leg.SPOT].last
+        if read is None or read.asked_at < asked.at:  # what is there is asked after the request
+            engine.volatile.dirty(Leg.SPOT)
+            engine.due(engine.now + SECOND)
+            return True
     if asked.verb is Verb.SCALE and engine.market.mid(Leg.SPOT) is None:
         engine.volatile.price_hot = True  # a quantity needs a price: the next quote wakes us
         return True
@@ -70,9 +74,7 @@ def _perform(engine: "Engine", asked: e.OperatorAsked) -> None:
                 text = "the whole account is this hedge's already"
                 engine.issue(c.Notice(key="NOTHING_TO_ADOPT", text=text))
             elif asked.quantity is not None:
-                engine.issue(
-                    c.BookExternal(leg=Leg.SPOT, quantity=asked.quantity, reason="ADOPTED")
-                )
+                steps.adopt(engine, asked.quantity)
         case Verb.SCALE:
             _scale(engine, asked)
         case Verb.LIQUIDATE:

@@ -131,7 +131,10 @@ def _allowed(order: Order, seen: Observation, books: Books) -> Refused | None:
     if trip >= Trip.LOCKED:
         return Refused(reason=Reason.TRIPPED, detail="LOCKED")
     gap = exposure.delta(seen.inventory, seen.position, books.terms.hedge_ratio)
-    shrinks = (gap > 0) == (order.side is Side.SELL) and order.quantity <= abs(gap)
+    change = order.signed_quantity
+    if order.leg is Leg.SPOT:
+        change *= books.terms.hedge_ratio
+    shrinks = abs(gap + change) < abs(gap)
     if trip == Trip.FREEZE_SPOT and (order.leg is Leg.FUTURES or shrinks):
         return None
     if trip == Trip.HEDGE_ONLY and shrinks:

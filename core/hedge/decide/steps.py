@@ -1,10 +1,12 @@
-"""The two steps that actions and operators share."""
+"""The steps that actions and operators share."""
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
 from hedge.decide.mode import Trigger, step
-from hedge.model.numbers import ZERO
+from hedge.model import Leg
+from hedge.model.numbers import ZERO, plain
 
 if TYPE_CHECKING:
     from hedge.decide.engine import Engine
@@ -17,6 +19,30 @@ def change_mode(engine: "Engine", trigger: Trigger, why: str) -> None:
     engine.volatile.known_gap = abs(engine.delta)
     engine.volatile.settle_from = 0
     engine.volatile.progress_at = engine.now
+
+
+def adopt(engine: "Engine", quantity: Decimal, request_id: str = "") -> bool:
+    """Take coins into the hedge, if the account holds them beside what it holds already.
+
+    A quantity of zero adopts a found position alone.
+    """
+    spot = engine.books.spot
+    audit = engine.volatile.legs[Leg.SPOT].last
+    balances = audit.balances if audit is not None else ()
+    base = spot.terms.instrument.base
+    there = sum((one.total for one in balances if one.asset == base), ZERO)
+    if not quantity.is_finite() or quantity < 0 or spot.held + quantity > there:
+        text = (
+            f"cannot adopt {plain(quantity)}: the account holds {plain(there)} {base},"
+            f" of which {plain(spot.held)} are this hedge's"
+        )
+        engine.issue(c.Notice(key="NOT_ADOPTED", text=text))
+        engine.alarm("NOT_ADOPTED", "warning", text)
+        return False
+    engine.issue(
+        c.BookExternal(leg=Leg.SPOT, quantity=quantity, reason="ADOPTED", request_id=request_id)
+    )
+    return True
 
 
 def liquidate(engine: "Engine", trigger: Trigger, why: str) -> None:

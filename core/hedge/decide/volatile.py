@@ -63,7 +63,6 @@ class Volatile:
         self.asked: e.ActionAsked | None = None
         self.begun = False
         """Whether this process's start line has been taken up; nothing is decided before."""
-        self.operator: list[e.OperatorAsked] = []
         self.shell_alarms: list[e.ShellAlarmed] = []
         self.forced: list[Fill] = []
         self.unknown_fill = ""

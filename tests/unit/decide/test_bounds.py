@@ -121,6 +121,7 @@ def test_hard_exposure_leaves_only_what_shrinks(building):
     building.foreign(SPOT, 0)
     building.venue.coins += 5
     building.verb("adopt", quantity=D(5))
+    building.run(3)
     assert building.books.trips["UNHEDGED_NOTIONAL"] == Trip.HEDGE_ONLY
     assert building.resting() is None
     building.run(5)

@@ -232,6 +232,31 @@ def test_a_nameless_fill_before_the_acknowledgement_is_matched(building):
     assert building.held[0] == held + D("0.5")
 
 
+def test_a_trade_by_hand_during_a_doubt_is_booked_once(open_desk):
+    """Its owner is not known while our order has no venue id; two reads then book it (R9)."""
+    desk = open_desk(limits={"after_external": AfterExternal.REHEDGE})
+    desk.funding()
+    desk.work(lambda: desk.held[0] > 4)
+    desk.run(2)
+    lose(desk, FUTURES)
+    desk.reads[FUTURES] = "fail"
+    desk.foreign(FUTURES, 1)
+    desk.run(120)
+    assert desk.books.futures.unmatched
+    desk.reads[FUTURES] = ""
+    desk.run(40)
+    desk.verb("lock", subject="ME")
+    desk.verb("resolve", subject=next(iter(desk.books.futures.open)), by="ann")
+    desk.run(60)
+    assert [x.quantity for x in desk.seen(c.BookExternal)] == [1]
+    for _ in range(40):
+        desk.verb("clear", subject="*")
+        desk.run(1)
+        assert -desk.venue.position <= desk.venue.coins, "one trade was hedged twice"
+    assert desk.held == (desk.venue.coins, desk.venue.position)
+    assert [x.quantity for x in desk.seen(c.BookExternal)] == [1]
+
+
 def test_a_refusal_is_final_and_an_ioc_is_tried_again_later(building):
     building.script[FUTURES].append("refuse")
     creates = building.venue.creates

@@ -212,6 +212,7 @@ COMMANDS: tuple[AnyEntry, ...] = (
     c.SetPaused(paused=True),
     c.SetStopping(stopping=True, at=AT),
     c.Notice(key="n", text="hello"),
+    c.Serve(request_id="r"),
 )
 
 

@@ -83,7 +83,9 @@ class Connection:
         """Yield the lines of a stream until it ends; raise where it breaks or falls silent."""
         while True:
             try:
-                line = await asyncio.wait_for(self._reader.readline(), silence_s)
+                # Not `wait_for`: up to Python 3.11 it can lose a cancellation.
+                async with asyncio.timeout(silence_s):
+                    line = await self._reader.readline()
             except TimeoutError:
                 raise NoAnswerError("SILENT") from None
             except (OSError, ValueError) as error:

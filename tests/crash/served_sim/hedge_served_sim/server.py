@@ -65,7 +65,8 @@ class Handles:
         self.released = asyncio.Event()
         self.changed = asyncio.Event()
         self.answered: list[str] = []
-        self.refuse_key = False
+        self.refused = ""
+        """Requests whose path begins with this have a key that is not valid; "" for none."""
         self.surprise = ""
         """Requests whose path begins with this get an answer that nobody documents."""
 
@@ -232,7 +233,10 @@ class Desk:
         sign = request.headers.get(wire.SIGN_HEADER, "")
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         right = wire.signature(plan.api_secret, request.method, target, await request.body())
-        if (key, sign) == (plan.api_key, right) and not self.venue.handles.refuse_key:
+        refused = self.venue.handles.refused
+        if (key, sign) == (plan.api_key, right) and not (
+            refused and request.url.path.startswith(refused)
+        ):
             return None
         text = f"API key {key} is not valid (signature {sign})"
         return _problem(401, wire.Problem(code="BAD_KEY", message=text))
@@ -380,8 +384,8 @@ class Desk:
         return {}
 
     async def key(self, request: Request) -> Any:
-        self.venue.handles.refuse_key = request.query_params["refuse"] == "1"
-        if self.venue.handles.refuse_key:
+        self.venue.handles.refused = request.query_params["path"]
+        if self.venue.handles.refused:
             self.venue.cut()
         return {}
 

@@ -1,0 +1,176 @@
+"""Goal: no byte that a run leaves anywhere holds a key, whatever the venue and the plugin do with it.
+
+Method: keys that occur nowhere else, in secret files or in the environment. The venue refuses them
+and echoes them in its answer, at the start, in a read, at an order; the plugin raises an error that
+nobody foresaw with both of them in its text; the process is killed and comes back. What the run
+printed (plain and as JSON), its journal and database, crash files, and the answers of status,
+report, explain, metrics and the socket are kept, and every byte of them is searched for the keys as
+they are, quoted, escaped and encoded.
+"""
+
+import base64
+import json
+import socket
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from lab import NAME, Lab, wait_until
+
+from hedge.runtime import client
+
+KEY = "Mark3r-KEY-a+b/c=d&e%f"
+SECRET = "Mark3r-SECRET-q\"u'o\\te$x"
+PIECES = 12
+"""A piece of a key as long as this is a leak too."""
+REFUSED = 4
+
+
+def forms(marker: str) -> set[bytes]:
+    """Return what a marker may look like in a file."""
+    texts = {
+        marker,
+        quote(marker),
+        quote(marker, safe=""),
+        json.dumps(marker)[1:-1],
+        repr(marker)[1:-1],
+        marker[:PIECES],
+        marker[-PIECES:],
+    }
+    found = {text.encode() for text in texts}
+    for shift in range(3):  # a marker inside a longer text that was encoded
+        coded = base64.b64encode(b"\0" * shift + marker.encode())
+        found.add(coded[4:-4] if shift else coded[:-4])
+    return found | {marker.encode("utf-16-le"), marker.encode().hex().encode()}
+
+
+def leaks(folder: Path, kept: tuple[str, ...]) -> list[str]:
+    """Search every file below, but those that ``kept`` names: where the keys are meant to be."""
+    wanted = {marker: forms(marker) for marker in (KEY, SECRET)}
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or path.relative_to(folder).parts[0] in kept:
+            continue
+        data = path.read_bytes()
+        for marker, looks in wanted.items():
+            for look in looks:
+                if look in data:
+                    at = data.index(look)
+                    shown = data[max(0, at - 90) : at + 30]
+                    found.append(f"{path.relative_to(folder)}: {marker[:12]}... in {shown!r}")
+                    break
+    return found
+
+
+@pytest.fixture
+def marked(tmp_path: Path, installed: Path) -> Iterator[Lab]:
+    """A laboratory whose keys are the markers."""
+    with Lab(tmp_path / "l", installed, 8_001, keys={"api_key": KEY, "api_secret": SECRET}) as made:
+        yield made
+
+
+def nothing_leaked(lab: Lab) -> None:
+    secrets = ("secrets", "v")  # the user's files, and the venue's
+    assert not (found := leaks(lab.folder, secrets)), "\n".join(found)
+
+
+def keep(lab: Lab, name: str, *data: str | bytes) -> None:
+    """Keep an answer, to be searched with the rest."""
+    folder = lab.folder / "answers"
+    folder.mkdir(exist_ok=True)
+    text = b"\n".join(one if isinstance(one, bytes) else one.encode() for one in data)
+    (folder / name).write_bytes(text)
+
+
+def ask_everything(lab: Lab, when: str) -> None:
+    """Ask each reader of a run for what it knows."""
+    for words in (
+        ("status", "--json"), ("status",), ("report", "--json"), ("report", NAME),
+        ("explain", NAME, "1h", "--within", "3600"),
+        ("explain", NAME, "1h", "--within", "3600", "--json"), ("journal", "check"),
+    ):  # fmt: skip
+        done = lab.command(*words)
+        assert "Traceback" not in done.stderr, done.stderr
+        keep(lab, f"{when}-{'-'.join(words)}.txt".replace("/", ""), done.stdout, done.stderr)
+    for entry in client.entries(client.index_directories(lab.state)):
+        engine = client.Client(entry.socket)
+        for path in ("/v1/status", "/v1/report"):
+            answer = engine.get(path, hedge=NAME)
+            keep(lab, f"{when}-{path[4:]}-socket.json", json.dumps(answer))
+
+
+def ended(lab: Lab, process: object) -> int:
+    wait_until(lambda: process.poll() is not None, f"an end ({lab.where})")
+    return int(process.returncode)
+
+
+@pytest.mark.parametrize("log", ["json", "plain"])
+def test_a_life_with_a_crash_and_a_refused_key(marked: Lab, log: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    marked.more = f'[metrics]\nlisten = "127.0.0.1:{port}"\n'
+    venue = marked.venue
+    process = marked.start("--log", log)
+    marked.alive_until(process, lambda: len(venue.seen()) >= 4, "four orders")
+    venue.ask("POST", "/test/key?path=/orders")  # orders are refused, with the key in the text
+    refused = '"BAD_KEY"'
+    marked.alive_until(process, lambda: marked.tail.count(refused) > 0, "a refused order")
+    ask_everything(marked, "refused")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        keep(marked, "metrics.txt", answer.read())
+    venue.ask("POST", "/test/key?path=/")  # and then everything, the streams too
+    reads = time.monotonic() + 2
+    marked.alive_until(process, lambda: time.monotonic() > reads, "reads that are refused")
+    marked.kill(process, "with a key that is refused")
+    refused_start = marked.start("--log", log)
+    assert ended(marked, refused_start) == REFUSED, marked.said()
+    venue.ask("POST", "/test/key?path=")
+    process = marked.start("--log", log)
+    marked.finish(process)
+    ask_everything(marked, "ended")
+    nothing_leaked(marked)
+
+
+def test_keys_of_the_environment_that_are_refused(marked: Lab) -> None:
+    """Refused at the start, and in the first reads: what ends the run names no key."""
+    marked.configure()
+    for file in (marked.folder / "secrets").iterdir():
+        file.unlink()
+    (marked.folder / "secrets").rmdir()
+    name = marked.account.upper().replace("-", "_")
+    marked.environ = {
+        f"HEDGE__ACCOUNTS__{name}__API_KEY": KEY,
+        f"HEDGE__ACCOUNTS__{name}__API_SECRET": SECRET,
+    }
+    for path in ("/instrument", "/prepare", "/clock", "/balances"):
+        marked.venue.ask("POST", f"/test/key?path={path}")
+        process = marked.start("--log", "json")
+        assert ended(marked, process) == REFUSED, (path, marked.said())
+        assert "BAD_KEY" in marked.said() or "not valid" in marked.said(), marked.said()
+    assert not marked.venue.seen()
+    nothing_leaked(marked)
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_an_error_nobody_foresaw_with_the_keys_in_it(marked: Lab, debug: str) -> None:
+    """The plugin raises what it likes: at the start it is a bug's one line, later a failed read."""
+    marked.environ = {"HEDGE_DEBUG": debug}
+    for path in ("/instrument", "/fees"):
+        marked.venue.ask("POST", f"/test/surprise?path={path}")
+        process = marked.start()
+        assert ended(marked, process) not in (0, None), marked.said()
+    marked.venue.ask("POST", "/test/surprise?path=")
+    process = marked.start("--log", "json")
+    marked.alive_until(process, lambda: len(marked.venue.seen()) >= 2, "two orders")
+    for path in ("/orders", "/balances"):
+        marked.venue.ask("POST", f"/test/surprise?path={path}")
+        reads = time.monotonic() + 1.5
+        marked.alive_until(process, lambda at=reads: time.monotonic() > at, "a surprise")
+    ask_everything(marked, "surprised")
+    marked.venue.ask("POST", "/test/surprise?path=")
+    marked.finish(process)
+    nothing_leaked(marked)

@@ -1,0 +1,175 @@
+"""Goal: whatever the disk does, nothing is sent that is not recorded, and what can go on goes on.
+
+Method: the installed `hedge run` against the venue of the laboratory. The disk is full from a row
+of the journal on (a limit on the size of files, set on the running process, fails a write in its
+middle as a full disk does), a page of the projection or a line of the journal is overwritten, the
+state cannot be written, two state directories ask for one account. What was sent is read at the
+venue. The lives run side by side; each test asks for the verdict on one of them.
+"""
+
+import os
+import resource
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from lab import PATIENCE_S, Lab, wait_until
+
+JOURNAL, LOCK = 12, 8
+TORN_AT = 57
+"""Bytes of the next line that still fit: less than any line has."""
+
+
+def ended(lab: Lab, process: subprocess.Popen[bytes], code: int) -> str:
+    """Wait for the end of a process; return the one line it said."""
+    wait_until(lambda: process.poll() is not None, f"an end with {code} ({lab.where})")
+    said = lab.said()
+    assert process.returncode == code, (lab.where, process.returncode, said)
+    lines = [line for line in said.splitlines() if line]
+    assert len(lines) == 1 and "Traceback" not in said, (lab.where, said)
+    return lines[0]
+
+
+def nothing_unrecorded(lab: Lab) -> None:
+    """Whatever reached the venue stands in the journal, in a line that arrived whole."""
+    whole = (lab.directory / "journal.log").read_bytes().rpartition(b"\n")[0]
+    missing = [one["id"] for one in lab.venue.seen() if one["id"].encode() not in whole]
+    assert not missing, f"sent without a row: {missing} ({lab.where})"
+
+
+def full_disk(lab: Lab, rows: int) -> None:
+    """The disk is full from this row on; with room again, the life goes on to its end."""
+    log = lab.directory / "journal.log"
+    process = lab.start()
+    assert lab.alive_until(process, lambda: len(lab.tail.look()) >= rows, f"row {rows}")
+    resource.prlimit(
+        process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size + TORN_AT, resource.RLIM_INFINITY)
+    )
+    assert "journal" in ended(lab, process, JOURNAL)
+    nothing_unrecorded(lab)
+    lab.finish(lab.start())
+    lab.judge()
+
+
+def full_from_the_start(lab: Lab) -> None:
+    """Not a byte can be written: no order leaves."""
+
+    def no_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (TORN_AT, resource.RLIM_INFINITY))
+
+    process = lab.start(preexec_fn=no_room, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    _, said = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == JOURNAL, (lab.where, process.returncode, said)
+    assert b"Traceback" not in said and len(said.splitlines()) == 1, (lab.where, said)
+    assert not lab.venue.seen(), lab.where
+    lab.finish(lab.start())
+    lab.judge()
+
+
+def crashed_with_orders(lab: Lab, orders: int) -> None:
+    process = lab.start()
+    lab.alive_until(process, lambda: len(lab.venue.seen()) >= orders, f"{orders} orders")
+    lab.kill(process, f"after {orders} orders")
+
+
+def corrupt_page(lab: Lab, place: str) -> None:
+    """A page of the projection is not what it was: built anew from the log, nothing is lost."""
+    crashed_with_orders(lab, 12)
+    path = lab.directory / "journal.db"
+    with sqlite3.connect(path) as database:  # bring the pages out of the log of pages
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    size = path.stat().st_size
+    offset = 0 if place == "header" else size // 2 // 4096 * 4096
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(os.urandom(4096))
+    damaged = path.read_bytes()
+    lab.finish(lab.start())
+    lab.judge()
+    if place == "header":
+        aside = list(lab.directory.glob("journal.db.aside*"))
+        assert any(one.read_bytes() == damaged for one in aside), (lab.where, aside)
+
+
+def corrupt_line(lab: Lab) -> None:
+    """A line of the journal is not what it was: refused, kept as it is, and nothing is sent."""
+    crashed_with_orders(lab, 8)
+    path = lab.directory / "journal.log"
+    text = path.read_bytes()
+    middle = len(text) // 2
+    path.write_bytes(text[:middle] + bytes([text[middle] ^ 1]) + text[middle + 1 :])
+    before, sent = path.read_bytes(), len(lab.venue.seen())
+    assert "journal" in ended(lab, lab.start(), JOURNAL)
+    assert path.read_bytes() == before, lab.where
+    assert len(lab.venue.seen()) == sent, lab.where
+    assert lab.command("journal", "check").returncode == JOURNAL, lab.where
+
+
+def lost_journal(lab: Lab) -> None:
+    """The journal is gone and its projection is not: refused, for its ids were used before."""
+    crashed_with_orders(lab, 8)
+    wait_until((lab.directory / "journal.db").exists, "a projection")
+    (lab.directory / "journal.log").unlink()
+    sent = len(lab.venue.seen())
+    assert "journal" in ended(lab, lab.start(), JOURNAL)
+    assert len(lab.venue.seen()) == sent, lab.where
+
+
+def two_engines(lab: Lab) -> None:
+    """A second state directory is no second account: exit 8, and not one order."""
+    first = lab.start()
+    lab.alive_until(first, lambda: len(lab.venue.seen()) >= 4, "four orders")
+    second = lab.start(state=lab.folder / "other")
+    ended(lab, second, LOCK)
+    assert not (lab.folder / "other" / lab.directory.name / "journal.log").exists()
+    nothing_unrecorded(lab)
+    lab.finish(first)
+    lab.judge()
+
+
+def unwritable(lab: Lab) -> None:
+    """No state, no order: in a directory that cannot be made, and in one that is a file."""
+    sealed = lab.folder / "sealed"
+    sealed.mkdir(mode=0o500)
+    root = os.geteuid() == 0  # whom no mode stops, but the kernel's own files
+    for state in (Path("/proc/hedge") if root else sealed / "s", lab.folder / "v" / "venue.json"):
+        assert str(state) in ended(lab, lab.start(state=state), JOURNAL)
+    assert not lab.venue.seen(), lab.where
+
+
+STORIES: dict[str, Callable[[Lab], None]] = {
+    **{f"full disk at row {n}": lambda lab, n=n: full_disk(lab, n) for n in (2, 12, 45, 120)},
+    "full from the start": full_from_the_start,
+    "corrupt header": lambda lab: corrupt_page(lab, "header"),
+    "corrupt page": lambda lab: corrupt_page(lab, "middle"),
+    "corrupt line": corrupt_line,
+    "lost journal": lost_journal,
+    "two engines": two_engines,
+    "unwritable": unwritable,
+}
+
+
+@pytest.fixture(scope="module")
+def told(
+    tmp_path_factory: pytest.TempPathFactory, installed: Path
+) -> Iterator[dict[str, Future[None]]]:
+    folder = tmp_path_factory.mktemp("storage")
+
+    def tell(number: int, story: Callable[[Lab], None]) -> None:
+        with Lab(folder / f"{number}", installed, 9_000 + number) as lab:
+            story(lab)
+
+    with ThreadPoolExecutor(len(STORIES)) as pool:
+        yield {
+            name: pool.submit(tell, number, story)
+            for number, (name, story) in enumerate(STORIES.items())
+        }
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_the_disk(told: dict[str, Future[None]], name: str) -> None:
+    told[name].result(PATIENCE_S * 3)
