@@ -18,11 +18,14 @@ import sys
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import pytest
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
@@ -40,7 +43,7 @@ PACKAGE = Path(__file__).parent / "served_sim"
 NAME = "crash"
 BASE, SYMBOL, PERP = "BTC", "BTC/USDT", "BTC/USDT:USDT"
 LOT = Decimal("0.001")
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 VENUE_ERROR, RESTARTS_MAX = 4, 3
 VENUE_LIFE_S = 240.0
 LOOK_S = 0.01
@@ -50,8 +53,8 @@ SETTLE_S = 3
 PAYING_S = 6
 UNTRUE = {"EXTERNAL", "LOSS", "MARGIN", "UNKNOWN_EXECUTION", "UNHEDGED_NOTIONAL"}
 """Trips that say something of the account, in a world where nothing of the kind happens."""
-RECV_MS, PROCESSING_MS, LAG_MS, ACK_MS = 1_000, 400, 100, 900
-"""The fence is their sum with twice the lag, and a second: 2.6 s."""
+RECV_MS, PROCESSING_MS, LAG_MS, ACK_MS = 2_000, 400, 100, 900
+"""The fence is the first two with twice the lag, and a second: 3.6 s."""
 
 
 # -- waiting -------------------------------------------------------------------------------------
@@ -259,6 +262,24 @@ class Tail:
 
     def count(self, word: str) -> int:
         return sum(word in line for line in self.look())
+
+
+# -- what a test tells ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Story:
+    """One laboratory's time, from its seed to its verdict; see the fixture `told`."""
+
+    name: str
+    seed: int
+    tell: "Callable[[Lab], Any]"
+    keys: dict[str, str] | None = None
+
+
+def told_by(stories: Iterable[Story]) -> pytest.MarkDecorator:
+    """Make a test a test of each story."""
+    return pytest.mark.parametrize("story", stories, ids=lambda story: story.name)
 
 
 # -- one engine, its venue, its directory --------------------------------------------------------

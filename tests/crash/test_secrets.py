@@ -1,4 +1,4 @@
-"""Goal: no byte that a run leaves anywhere holds a key, whatever the venue and the plugin do with it.
+"""Goal: no byte that a run leaves anywhere holds a key, whatever venue and plugin do with it.
 
 Method: keys that occur nowhere else, in secret files or in the environment. The venue refuses them
 and echoes them in its answer, at the start, in a read, at an order; the plugin raises an error that
@@ -11,14 +11,15 @@ they are, quoted, escaped and encoded.
 import base64
 import json
 import socket
+import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-import pytest
-from lab import NAME, Lab, wait_until
+from lab import NAME, Lab, Story, told_by, wait_until
 
 from hedge.runtime import client
 
@@ -65,13 +66,6 @@ def leaks(folder: Path, kept: tuple[str, ...]) -> list[str]:
     return found
 
 
-@pytest.fixture
-def marked(tmp_path: Path, installed: Path) -> Iterator[Lab]:
-    """A laboratory whose keys are the markers."""
-    with Lab(tmp_path / "l", installed, 8_001, keys={"api_key": KEY, "api_secret": SECRET}) as made:
-        yield made
-
-
 def nothing_leaked(lab: Lab) -> None:
     secrets = ("secrets", "v")  # the user's files, and the venue's
     assert not (found := leaks(lab.folder, secrets)), "\n".join(found)
@@ -102,75 +96,94 @@ def ask_everything(lab: Lab, when: str) -> None:
             keep(lab, f"{when}-{path[4:]}-socket.json", json.dumps(answer))
 
 
-def ended(lab: Lab, process: object) -> int:
+def ended(lab: Lab, process: subprocess.Popen[bytes]) -> int:
     wait_until(lambda: process.poll() is not None, f"an end ({lab.where})")
     return int(process.returncode)
 
 
-@pytest.mark.parametrize("log", ["json", "plain"])
-def test_a_life_with_a_crash_and_a_refused_key(marked: Lab, log: str) -> None:
+def refused_key(lab: Lab, log: str) -> None:
+    """A life with a crash, whose key is refused for a while: its orders, then everything."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    marked.more = f'[metrics]\nlisten = "127.0.0.1:{port}"\n'
-    venue = marked.venue
-    process = marked.start("--log", log)
-    marked.alive_until(process, lambda: len(venue.seen()) >= 4, "four orders")
+    lab.more = f'[metrics]\nlisten = "127.0.0.1:{port}"\n'
+    venue = lab.venue
+    process = lab.start("--log", log)
+    lab.alive_until(process, lambda: len(venue.seen()) >= 4, "four orders")
     venue.ask("POST", "/test/key?path=/orders")  # orders are refused, with the key in the text
     refused = '"BAD_KEY"'
-    marked.alive_until(process, lambda: marked.tail.count(refused) > 0, "a refused order")
-    ask_everything(marked, "refused")
+    lab.alive_until(process, lambda: lab.tail.count(refused) > 0, "a refused order")
+    ask_everything(lab, "refused")
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        keep(marked, "metrics.txt", answer.read())
+        keep(lab, "metrics.txt", answer.read())
     venue.ask("POST", "/test/key?path=/")  # and then everything, the streams too
     reads = time.monotonic() + 2
-    marked.alive_until(process, lambda: time.monotonic() > reads, "reads that are refused")
-    marked.kill(process, "with a key that is refused")
-    refused_start = marked.start("--log", log)
-    assert ended(marked, refused_start) == REFUSED, marked.said()
+    lab.alive_until(process, lambda: time.monotonic() > reads, "reads that are refused")
+    lab.kill(process, "with a key that is refused")
+    refused_start = lab.start("--log", log)
+    assert ended(lab, refused_start) == REFUSED, lab.said()
     venue.ask("POST", "/test/key?path=")
-    process = marked.start("--log", log)
-    marked.finish(process)
-    ask_everything(marked, "ended")
-    nothing_leaked(marked)
+    process = lab.start("--log", log)
+    lab.finish(process)
+    ask_everything(lab, "ended")
+    nothing_leaked(lab)
 
 
-def test_keys_of_the_environment_that_are_refused(marked: Lab) -> None:
+def refused_from_the_environment(lab: Lab) -> None:
     """Refused at the start, and in the first reads: what ends the run names no key."""
-    marked.configure()
-    for file in (marked.folder / "secrets").iterdir():
+    lab.configure()
+    for file in (lab.folder / "secrets").iterdir():
         file.unlink()
-    (marked.folder / "secrets").rmdir()
-    name = marked.account.upper().replace("-", "_")
-    marked.environ = {
+    (lab.folder / "secrets").rmdir()
+    name = lab.account.upper().replace("-", "_")
+    lab.environ = {
         f"HEDGE__ACCOUNTS__{name}__API_KEY": KEY,
         f"HEDGE__ACCOUNTS__{name}__API_SECRET": SECRET,
     }
     for path in ("/instrument", "/prepare", "/clock", "/balances"):
-        marked.venue.ask("POST", f"/test/key?path={path}")
-        process = marked.start("--log", "json")
-        assert ended(marked, process) == REFUSED, (path, marked.said())
-        assert "BAD_KEY" in marked.said() or "not valid" in marked.said(), marked.said()
-    assert not marked.venue.seen()
-    nothing_leaked(marked)
+        lab.venue.ask("POST", f"/test/key?path={path}")
+        process = lab.start("--log", "json")
+        assert ended(lab, process) == REFUSED, (path, lab.said())
+        assert "BAD_KEY" in lab.said() or "not valid" in lab.said(), lab.said()
+    assert not lab.venue.seen()
+    nothing_leaked(lab)
 
 
-@pytest.mark.parametrize("debug", ["", "1"])
-def test_an_error_nobody_foresaw_with_the_keys_in_it(marked: Lab, debug: str) -> None:
+def surprised(lab: Lab, debug: str) -> None:
     """The plugin raises what it likes: at the start it is a bug's one line, later a failed read."""
-    marked.environ = {"HEDGE_DEBUG": debug}
+    lab.environ = {"HEDGE_DEBUG": debug}
     for path in ("/instrument", "/fees"):
-        marked.venue.ask("POST", f"/test/surprise?path={path}")
-        process = marked.start()
-        assert ended(marked, process) not in (0, None), marked.said()
-    marked.venue.ask("POST", "/test/surprise?path=")
-    process = marked.start("--log", "json")
-    marked.alive_until(process, lambda: len(marked.venue.seen()) >= 2, "two orders")
+        lab.venue.ask("POST", f"/test/surprise?path={path}")
+        process = lab.start()
+        assert ended(lab, process) not in (0, None), lab.said()
+    lab.venue.ask("POST", "/test/surprise?path=")
+    process = lab.start("--log", "json")
+    lab.alive_until(process, lambda: len(lab.venue.seen()) >= 2, "two orders")
     for path in ("/orders", "/balances"):
-        marked.venue.ask("POST", f"/test/surprise?path={path}")
+        lab.venue.ask("POST", f"/test/surprise?path={path}")
         reads = time.monotonic() + 1.5
-        marked.alive_until(process, lambda at=reads: time.monotonic() > at, "a surprise")
-    ask_everything(marked, "surprised")
-    marked.venue.ask("POST", "/test/surprise?path=")
-    marked.finish(process)
-    nothing_leaked(marked)
+        lab.alive_until(process, lambda at=reads: time.monotonic() > at, "a surprise")
+    ask_everything(lab, "surprised")
+    lab.venue.ask("POST", "/test/surprise?path=")
+    lab.finish(process)
+    nothing_leaked(lab)
+
+
+KEYS = {"api_key": KEY, "api_secret": SECRET}
+STORIES = [
+    Story(name, 8_000 + number, tell, KEYS)
+    for number, (name, tell) in enumerate(
+        (
+            ("a refused key and a log of lines", lambda lab: refused_key(lab, "plain")),
+            ("a refused key and a log of JSON", lambda lab: refused_key(lab, "json")),
+            ("a refused key of the environment", refused_from_the_environment),
+            ("an error nobody foresaw", lambda lab: surprised(lab, "")),
+            ("an error nobody foresaw and HEDGE_DEBUG", lambda lab: surprised(lab, "1")),
+        )
+    )
+]
+
+
+@told_by(STORIES)
+def test_no_key_is_anywhere(told: dict[Story, Future[Any]], story: Story) -> None:
+    told[story].result()

@@ -11,13 +11,13 @@ import os
 import resource
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
-import pytest
-from lab import PATIENCE_S, Lab, wait_until
+from lab import PATIENCE_S, Lab, Story, told_by, wait_until
 
+FIRST_SEED = 9_000
 JOURNAL, LOCK = 12, 8
 TORN_AT = 57
 """Bytes of the next line that still fit: less than any line has."""
@@ -141,35 +141,26 @@ def unwritable(lab: Lab) -> None:
     assert not lab.venue.seen(), lab.where
 
 
-STORIES: dict[str, Callable[[Lab], None]] = {
-    **{f"full disk at row {n}": lambda lab, n=n: full_disk(lab, n) for n in (2, 12, 45, 120)},
-    "full from the start": full_from_the_start,
-    "corrupt header": lambda lab: corrupt_page(lab, "header"),
-    "corrupt page": lambda lab: corrupt_page(lab, "middle"),
-    "corrupt line": corrupt_line,
-    "lost journal": lost_journal,
-    "two engines": two_engines,
-    "unwritable": unwritable,
-}
+STORIES = [
+    Story(name, FIRST_SEED + number, tell)
+    for number, (name, tell) in enumerate(
+        (
+            *(
+                (f"full disk at row {n}", lambda lab, n=n: full_disk(lab, n))
+                for n in (2, 12, 45, 120)
+            ),
+            ("full from the start", full_from_the_start),
+            ("corrupt header", lambda lab: corrupt_page(lab, "header")),
+            ("corrupt page", lambda lab: corrupt_page(lab, "middle")),
+            ("corrupt line", corrupt_line),
+            ("lost journal", lost_journal),
+            ("two engines", two_engines),
+            ("unwritable", unwritable),
+        )
+    )
+]
 
 
-@pytest.fixture(scope="module")
-def told(
-    tmp_path_factory: pytest.TempPathFactory, installed: Path
-) -> Iterator[dict[str, Future[None]]]:
-    folder = tmp_path_factory.mktemp("storage")
-
-    def tell(number: int, story: Callable[[Lab], None]) -> None:
-        with Lab(folder / f"{number}", installed, 9_000 + number) as lab:
-            story(lab)
-
-    with ThreadPoolExecutor(len(STORIES)) as pool:
-        yield {
-            name: pool.submit(tell, number, story)
-            for number, (name, story) in enumerate(STORIES.items())
-        }
-
-
-@pytest.mark.parametrize("name", STORIES)
-def test_the_disk(told: dict[str, Future[None]], name: str) -> None:
-    told[name].result(PATIENCE_S * 3)
+@told_by(STORIES)
+def test_the_disk(told: dict[Story, Future[Any]], story: Story) -> None:
+    told[story].result()

@@ -177,7 +177,7 @@ def test_slices_add_up_to_the_target_and_come_to_an_end(drawn, selling):
     held, goal = (target, D(0)) if selling else (D(0), target)
     fee = terms.spot.maker_fee if terms.spot.fee_in_base and not selling else D(0)
     lot = terms.spot.instrument.lot
-    budget = exposure.exposure_max(terms, price) / price + lot
+    budget = exposure.exposure_max(terms, price) / price / terms.hedge_ratio + lot
     for _ in range(20_000):
         if spot_task.done(goal, held, terms, price):
             break

@@ -48,8 +48,8 @@ class Books:
     def __init__(self, terms: HedgeTerms) -> None:
         self.terms = terms
         account = terms.inventory is InventoryRule.ACCOUNT
-        self.spot = LegBook(Leg.SPOT, terms.spot, follows_account=account)
-        self.futures = LegBook(Leg.FUTURES, terms.futures)
+        self.spot = LegBook(Leg.SPOT, terms.spot, follows_account=account, prefix=terms.prefix)
+        self.futures = LegBook(Leg.FUTURES, terms.futures, prefix=terms.prefix)
         self.mode = Mode.HALT
         self.run = Run()
         self.target: Decimal | None = None

@@ -19,6 +19,7 @@ from hedge.decide.funding_policy import observe
 from hedge.decide.leg_book import FORCED, LegBook
 from hedge.decide.market import Market
 from hedge.decide.mode import Mode
+from hedge.decide.modes import TOP_UPS_MAX
 from hedge.decide.rows import AnyEntry, Row
 from hedge.decide.terms import HedgeTerms
 from hedge.decide.volatile import Volatile
@@ -308,12 +309,24 @@ class Engine:
 
     @property
     def quantities_equal(self) -> bool:
-        return exposure.equal(
+        return self.stranded or exposure.equal(
             self.inventory,
             self.position,
             ratio=self.terms.hedge_ratio,
             lot=self.terms.futures.instrument.lot,
             tolerance_bps=self.terms.limits.tolerance_bps,
+        )
+
+    @property
+    def stranded(self) -> bool:
+        """Return whether what is unhedged is dust that neither leg could trade away (I1)."""
+        gap, price = self.delta, self.spot_price
+        if not price or self.position > 0 or gap < 0:
+            return False
+        if self.books.mode is Mode.INVENTORY and self.volatile.top_ups < TOP_UPS_MAX:
+            return False  # a build can still be rounded up to something whole
+        return gap < exposure.hedge_min(self.terms, price) and (
+            gap < self.terms.hedge_ratio * self.terms.spot.instrument.smallest_order(price)
         )
 
     @property

@@ -100,7 +100,10 @@ def exposure_max(terms: HedgeTerms, price: Decimal) -> Decimal:
         terms.spot.instrument.smallest_order(price), terms.futures.instrument.smallest_order(price)
     ) * price  # fmt: skip
     # With less than this a rest that no venue takes could hold up the last slice for ever.
-    slices = (2 * slice_min(terms, price) + terms.spot.instrument.lot) * price
+    rest = terms.spot.instrument.lot
+    if terms.hedge_ratio != 1:
+        rest += terms.futures.instrument.lot  # no common step: up to a lot stays between slices
+    slices = (2 * slice_min(terms, price) * terms.hedge_ratio + rest) * price
     return max(share, lots, minimum, slices)
 
 

@@ -62,10 +62,13 @@ class OrderRecord(msgspec.Struct, kw_only=True):
 class LegBook:
     """One leg: its orders, what they add up to, and the ids it may use."""
 
-    def __init__(self, leg: Leg, terms: LegTerms, *, follows_account: bool = False) -> None:
+    def __init__(
+        self, leg: Leg, terms: LegTerms, *, follows_account: bool = False, prefix: str = ""
+    ) -> None:
         self.leg = leg
         self.terms = terms
         self.follows_account = follows_account
+        self.prefix = prefix
         self.held = ZERO
         """Signed base: fills net of base fees, adopted coins, external differences."""
         self.external = ZERO
@@ -189,9 +192,9 @@ class LegBook:
             record.venue_order_id = report.venue_order_id
             self.by_venue_id[report.venue_order_id] = record.client_order_id
             touched = True
-        if record.order is None and report.side is not None and record.side is None:
-            record.side, record.quantity = report.side, report.quantity or ZERO
-            touched = True
+        if record.order is None and report.side is not None and report.quantity is not None:
+            touched |= record.quantity != report.quantity
+            record.side, record.quantity = report.side, report.quantity
         if report.filled > record.filled:
             record.filled = report.filled
             touched = True
@@ -208,6 +211,8 @@ class LegBook:
         record = self.orders.get(fill.client_order_id) or self.orders.get(
             self.by_venue_id.get(fill.venue_order_id, "")
         )
+        if record is None and self.prefix and fill.client_order_id.startswith(self.prefix):
+            record = self._recall(fill, at)
         if record is None and fill.kind is FillKind.TRADE and self._may_be_ours():
             known = fill.key in self.unmatched
             self.unmatched[fill.key] = fill
@@ -225,15 +230,35 @@ class LegBook:
         record.filled = max(record.filled, record.itemised)
         if record.side is None:
             record.side = fill.side
+        record.quantity = max(record.quantity, record.filled)
         if fill.fee_asset and fill.fee_asset == self.terms.instrument.base:
             record.base_fees += fill.fee
         self._book_cash(fill)
-        if record.status in o.OPEN and record.quantity and record.filled >= record.quantity:
+        known = record.order is not None or record.status is not o.OrderStatus.DOUBTFUL
+        if known and record.status in o.OPEN and record.filled >= record.quantity > 0:
             self._advance(record, o.OrderTrigger.SEEN_FILLED, at)
-        elif record.status in (o.OrderStatus.INTENDED, o.OrderStatus.DOUBTFUL):
+        elif record.status is o.OrderStatus.INTENDED or (
+            record.status is o.OrderStatus.DOUBTFUL and record.order is not None
+        ):
             self._advance(record, o.OrderTrigger.SEEN_WORKING, at)
         self._restate(record, at)
         return True
+
+    def _recall(self, fill: Fill, at: int) -> OrderRecord:
+        """Take in an order of ours that these books have lost (a restored or a cut journal).
+
+        It is in doubt, and freezes its leg, until the venue has been asked for it by id.
+        """
+        record = OrderRecord(
+            client_order_id=fill.client_order_id,
+            order=None,
+            status=o.OrderStatus.DOUBTFUL,
+            placed_at=at,
+            signed_at=at,
+            doubt_at=at,
+        )
+        self._keep(record)
+        return record
 
     def _may_be_ours(self) -> bool:
         """Return whether an open order has no venue id yet, so that a nameless fill may be its."""

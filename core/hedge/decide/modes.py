@@ -1,6 +1,6 @@
 """What the start line leads to: actions, and the ways between the modes."""
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from hedge.decide.engine import Engine
 
 RECOVER_TIMEOUT_S = 60
+TOP_UPS_MAX = 3
+"""How often a build is rounded up by a smallest slice before its rest is sold instead."""
 EQUITY_PATIENCE_S = 30
 """How long an end waits for its closing equity before it ends without."""
 RECORDING_PATIENCE_S = 30
@@ -221,7 +223,7 @@ def _built(engine: "Engine") -> None:
         or not engine.equal
     ):
         notes.settle_from = 0
-        _top_up(engine, price)
+        _round_off(engine, price)
         _slow_build(engine)
         return
     if not notes.settle_from:
@@ -248,19 +250,24 @@ def _built(engine: "Engine") -> None:
         engine.due(due)
 
 
-def _top_up(engine: "Engine", price: Decimal) -> None:
-    """Buy one smallest slice more when all is bought and the last rest is too small to hedge.
+def _round_off(engine: "Engine", price: Decimal) -> None:
+    """Deal with a last rest that is too small to hedge: buy one smallest slice more, or sell it.
 
-    Else such a rest, left by a partial fill, would keep the hedge in INVENTORY for ever.
+    Such a rest, left by a partial fill, would keep the hedge in INVENTORY for ever.
     """
     books, terms, notes = engine.books, engine.terms, engine.volatile
     gap = engine.delta
-    if not price or books.target is None or books.paused or books.trip or notes.top_ups >= 3:
+    if not price or books.target is None:
         return
     if not _quiet(engine) or not spot_task.done(books.target, books.spot.held, terms, price):
         return
     lot = terms.futures.instrument.lot
     if not lot <= gap < exposure.hedge_min(terms, price):
+        return
+    if books.paused or books.trip or notes.top_ups >= TOP_UPS_MAX:
+        covered = books.spot.held - gap / terms.hedge_ratio
+        if gap / terms.hedge_ratio >= spot_task.smallest(terms, price):
+            engine.issue(c.SetTarget(quantity=covered, price=price, why="the rest is sold"))
         return
     notes.top_ups += 1
     target = books.spot.held + exposure.slice_min(terms, price)
@@ -358,7 +365,11 @@ def _enter(engine: "Engine") -> None:
         assert terms.usd is not None
         target = exposure.target_inventory(terms.usd, mid, terms)
     if target < exposure.slice_min(terms, mid):
-        text = f"target {plain(target)} is below the minimums of the venues"
+        least = exposure.slice_min(terms, mid)
+        text = (
+            f"target {plain(target)} is below the minimums of the venues: at least {plain(least)},"
+            f" about {plain((least * mid).to_integral_value(ROUND_CEILING))} in quote"
+        )
         engine.issue(c.EndRun(exit_code=5, reason="BELOW_MINIMUM", text=text))
         return
     engine.volatile.enter_now = False
@@ -405,7 +416,7 @@ def _stopping(engine: "Engine") -> bool:
     """`stop`: no new spot risk, hedging goes on; end when the books are confirmed."""
     books = engine.books
     ending = engine.volatile.ending
-    if ending is not None and engine.equal:
+    if ending is not None and (engine.equal or ending[0]):
         engine.issue(c.EndRun(exit_code=ending[0], reason=ending[1], text=ending[2]))
         return False
     engine.volatile.ending = None  # what changed during the last read is looked at again
@@ -427,7 +438,8 @@ def _stopping(engine: "Engine") -> bool:
     if settled or engine.now >= limit:
         text = f"stopped, and {engine.describe_delta()}"
         engine.alarm("STOPPED_UNHEDGED", "page", text)
-        engine.issue(c.EndRun(exit_code=7, reason="NOT_HEDGED", text=text))
+        engine.volatile.ending = (7, "NOT_HEDGED", text)
+        _read_equity(engine, "stop")
         return False
     engine.due(limit)
     return books.mode is not Mode.HALT

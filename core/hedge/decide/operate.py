@@ -9,7 +9,7 @@ from hedge.decide.events import Verb
 from hedge.decide.mode import Trigger, Trip, step
 from hedge.decide.terms import Action, InventoryRule
 from hedge.model import Leg
-from hedge.model.numbers import SECOND, plain
+from hedge.model.numbers import SECOND, ZERO, plain
 
 if TYPE_CHECKING:
     from hedge.decide.engine import Engine
@@ -117,8 +117,15 @@ def _scale(engine: "Engine", asked: e.OperatorAsked) -> None:
         target = engine.terms.quantity
     assert target is not None
     if target < exposure.slice_min(engine.terms, mid):
-        text = f"target {plain(target)} is below the minimums of the venues"
+        least = exposure.slice_min(engine.terms, mid)
+        text = f"target {plain(target)} is below the smallest slice of {plain(least)}"
         engine.issue(c.Notice(key="BELOW_MINIMUM", text=text))
+        return
+    cap = exposure.notional_max(engine.terms, mid, ZERO)
+    if cap is not None and target * mid > cap:
+        text = f"{plain(target)} is worth more than {plain(cap)}: raise the limit and restart"
+        engine.issue(c.Notice(key="NOTIONAL_ABOVE_MAX", text=text))
+        engine.alarm("SCALE_REFUSED", "warning", text)
         return
     _open_for(engine, Action.SCALE, asked.request_id)
     steps.change_mode(engine, Trigger.SCALE, f"scale to {plain(target)}")

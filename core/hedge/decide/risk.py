@@ -135,7 +135,8 @@ def _allowed(order: Order, seen: Observation, books: Books) -> Refused | None:
     if order.leg is Leg.SPOT:
         change *= books.terms.hedge_ratio
     shrinks = abs(gap + change) < abs(gap)
-    if trip == Trip.FREEZE_SPOT and (order.leg is Leg.FUTURES or shrinks):
+    unwinding = books.mode is Mode.LIQUIDATION and order.side is Side.SELL
+    if trip == Trip.FREEZE_SPOT and (order.leg is Leg.FUTURES or shrinks or unwinding):
         return None
     if trip == Trip.HEDGE_ONLY and shrinks:
         return None

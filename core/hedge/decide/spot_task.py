@@ -73,10 +73,7 @@ def done(target: Decimal, inventory: Decimal, terms: HedgeTerms, price: Decimal)
     if left > 0:
         # Buying stops within one spot lot of the target; the gross-up may overshoot by as much.
         return left < max(terms.spot.instrument.lot, smallest(terms, price))
-    if target <= 0:
-        return -left < smallest(terms, price)
-    # Selling down to a target: an overshoot of the gross-up is not worth an order.
-    return -left < max(exposure.slice_min(terms, price), smallest(terms, price))
+    return -left < smallest(terms, price)
 
 
 def slice_net(
@@ -99,7 +96,7 @@ def slice_net(
     least = exposure.slice_min(terms, price)
     # The gross-up rounds up to a spot lot, so one of them is kept back.
     grossed = terms.spot.instrument.lot if terms.spot.fee_in_base else ZERO
-    room = exposure.exposure_max(terms, price) / price - gap - grossed
+    room = (exposure.exposure_max(terms, price) / price - gap) / terms.hedge_ratio - grossed
     clip = exposure.clip_notional(terms, limit) / limit
     if grossed:
         clip = clip * (ONE - max(terms.spot.maker_fee, terms.spot.taker_fee)) - grossed

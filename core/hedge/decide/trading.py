@@ -160,8 +160,14 @@ def _blocked(engine: "Engine", side: Side, *, hedged: bool) -> tuple[str, str] |
         return Reason.HEDGE_FIRST, engine.describe_delta()
     if books.equity_wanted:
         return Reason.EQUITY_READ, ""
-    if books.trip >= Trip.LOCKED or (books.trip and not repairing):
-        return Reason.TRIPPED, ", ".join(books.trips)
+    unwinding = books.mode is Mode.LIQUIDATION and side is Side.SELL
+    reducing = repairing or (unwinding and books.trip == Trip.FREEZE_SPOT)
+    if books.trip >= Trip.LOCKED or (books.trip and not reducing):
+        why = ", ".join(books.trips)
+        if unwinding:
+            engine.alarm("UNWIND_BLOCKED", "page", f"the unwinding waits for `hedge clear`: {why}")
+        return Reason.TRIPPED, why
+    engine.settle("UNWIND_BLOCKED")
     for leg in LEGS:
         if not engine.market.connected(leg):
             return Reason.STREAM_DOWN, f"leg={leg.value}"
@@ -332,7 +338,8 @@ def _cancel_why(engine: "Engine", record: OrderRecord) -> str:
         return "target reached"
     gap = engine.delta
     shrinks = gap * order.side.sign < 0 and record.remaining <= abs(gap)
-    if books.trip and not shrinks:
+    unwinding = books.mode is Mode.LIQUIDATION and order.side is Side.SELL
+    if books.trip and not shrinks and not (unwinding and books.trip == Trip.FREEZE_SPOT):
         return "tripped"
     if books.futures.doubtful and not shrinks:
         return "futures in doubt"

@@ -94,6 +94,7 @@ class Volatile:
         """Exit code, reason and text of an end that waits for its closing equity."""
         self.noticed: set[str] = set()
         self.pnl: list[tuple[int, Decimal]] = []
+        self.pnl_since = (Decimal(0), Decimal(0))
         self.dead_hedges: list[tuple[int, Decimal]] = []
 
     def dirty(self, leg: Leg) -> None:

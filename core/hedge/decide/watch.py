@@ -313,31 +313,35 @@ def profit(engine: "Engine") -> Decimal | None:
         return None
     books = engine.books
     cash = books.spot.cash + books.futures.cash + books.funding_cash
-    return (
-        cash
-        + (books.spot.held - books.spot.external) * spot
-        + (books.futures.held - books.futures.external) * futures
-    )
+    return cash + books.spot.held * spot + books.futures.held * futures
 
 
 def _loss(engine: "Engine") -> None:
     """Compare with the hour's samples of the last day; freeze at 1 % of N, lock at 2 %."""
+    books = engine.books
     now = profit(engine)
     price = engine.spot_price
     if now is None or not price:
         return
+    if any(book.owed or book.open for book in engine.leg_books()):
+        return  # a quantity whose price has not come yet would look like a loss of all of it
     samples = engine.volatile.pnl
+    came = (books.spot.external, books.futures.external)
+    if came != engine.volatile.pnl_since:
+        engine.volatile.pnl_since = came  # coins came or went that no trade of ours paid for
+        samples.clear()
     if not samples or engine.now - samples[-1][0] >= HOUR:
         samples.append((engine.now, now))
         while engine.now - samples[0][0] > DAY:
             samples.pop(0)
     lost = max(sample for _, sample in samples) - now
-    notional = engine.terms.target_notional(price)
+    notional = max(engine.terms.target_notional(price), abs(books.spot.held) * price)
     if lost <= notional * LOSS_FREEZE:
         return
     text = f"lost {plain(lost.quantize(Decimal('0.01')))} within a day"
-    locked = lost > notional * LOSS_LOCK
-    engine.trip("LOSS", Trip.LOCKED if locked else Trip.FREEZE_SPOT, text)
+    level = Trip.LOCKED if lost > notional * LOSS_LOCK else Trip.FREEZE_SPOT
+    if books.trips.get("LOSS", Trip.OK) < level:
+        engine.trip("LOSS", level, text)
     engine.alarm("LOSS", "page", text)
 
 

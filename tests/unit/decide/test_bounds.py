@@ -10,8 +10,8 @@ from desk import FUTURES, SPOT, Venue
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.mode import Mode, Trip
-from hedge.decide.terms import InventoryRule
-from hedge.model import PositionMode, StreamKind
+from hedge.decide.terms import AfterExternal, InventoryRule
+from hedge.model import FillKind, PositionMode, StreamKind
 
 
 @pytest.fixture
@@ -117,11 +117,11 @@ def test_spot_is_reduced_after_repair_after_s(open_desk):
     desk.work(lambda: desk.mode is Mode.HALT)
 
 
-def test_hard_exposure_leaves_only_what_shrinks(building):
-    building.foreign(SPOT, 0)
-    building.venue.coins += 5
-    building.verb("adopt", quantity=D(5))
-    building.run(3)
+def test_hard_exposure_leaves_only_what_shrinks(open_desk):
+    building = open_desk(limits={"after_external": AfterExternal.REHEDGE})
+    building.funding()
+    building.work(lambda: building.held[0] > 6)
+    building.foreign(FUTURES, 5, FillKind.AUTO_DELEVERAGING)
     assert building.books.trips["UNHEDGED_NOTIONAL"] == Trip.HEDGE_ONLY
     assert building.resting() is None
     building.run(5)

@@ -116,9 +116,9 @@ class Link:
             why = "CLOSED"
             try:
                 await self._stream()
-            except (NotSentError, NoAnswerError) as error:
+            except (NotSentError, NoAnswerError, VenueError) as error:
                 why = str(error)
-            except (msgspec.MsgspecError, VenueError, KeyError) as error:
+            except (msgspec.MsgspecError, SurpriseError, KeyError) as error:
                 why = type(error).__name__
             self._up = False
             for channel, kind in STATES.items():
