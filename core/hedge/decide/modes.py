@@ -42,6 +42,9 @@ def decide(engine: "Engine") -> bool:
         _begin(engine, asked)
         engine.volatile.asked = None
         engine.volatile.begun = True
+        if _equity_open(engine):  # measured before anything moves
+            engine.hold(Reason.EQUITY_READ)
+            return False
     if not engine.volatile.begun:
         engine.hold(Reason.RECOVERING, "the start line has not been read")
         return False
@@ -66,6 +69,8 @@ def decide(engine: "Engine") -> bool:
 
 def _unrecovered(engine: "Engine") -> None:
     """Give up a start that has nothing to lose; with anything open, keep asking and alarm."""
+    if _given_up(engine):
+        return
     notes = engine.volatile.legs.values()
     if all(note.known for note in notes):
         return
@@ -84,6 +89,27 @@ def _unrecovered(engine: "Engine") -> None:
         engine.due(engine.volatile.started_at + seconds(RECOVER_TIMEOUT_S))
     elif any(note.failures >= 5 for note in notes):
         engine.alarm("UNREADABLE", "page", "a leg cannot be read while the hedge is open")
+
+
+def _given_up(engine: "Engine") -> bool:
+    """End a process that is to end, and whose books will not be confirmed any more."""
+    stopping = engine.books.stopping_at
+    ended = engine.volatile.recording_ended_at
+    stop_by = stopping + seconds(engine.terms.execution.stop_timeout_s)
+    end_by = ended + seconds(RECORDING_PATIENCE_S)
+    if ended and engine.now >= end_by:
+        text = "the recording is over, and the books were not confirmed"
+        engine.issue(c.EndRun(exit_code=5, reason="DATA_ENDED", text=text))
+        return True
+    if stopping and engine.now >= stop_by:
+        text = "stopped before the books could be confirmed"
+        engine.alarm("STOPPED_UNHEDGED", "page", text)
+        engine.issue(c.EndRun(exit_code=7, reason="NOT_HEDGED", text=text))
+        return True
+    for at, due in ((ended, end_by), (stopping, stop_by)):
+        if at:
+            engine.due(due)
+    return False
 
 
 def _resumes(engine: "Engine", asked: e.ActionAsked) -> bool:

@@ -99,7 +99,9 @@ def slice_net(
     room = (exposure.exposure_max(terms, price) / price - gap) / terms.hedge_ratio - grossed
     clip = exposure.clip_notional(terms, limit) / limit
     if grossed:
-        clip = clip * (ONE - max(terms.spot.maker_fee, terms.spot.taker_fee)) - grossed
+        # What arrives of the largest order that the clip allows: its gross-up lands on the lot.
+        fee = max(terms.spot.maker_fee, terms.spot.taker_fee)
+        clip = floor_to(clip, terms.spot.instrument.lot) * (ONE - fee)
     most = min(room, clip)
     if depth > 0:
         most = min(most, max(terms.execution.impact * depth, least))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -89,6 +89,7 @@ class App:
             shared: dict[tuple[str, str], dict[str, Any]] = {}
             for name in self.plan.names:
                 session = Session(name, self.plan, self._host, self._clock)
+                session.say = self._say
                 stack.push_async_callback(session.close)
                 await session.open(shared, (self._watch(name),))
                 self.sessions[name] = session
@@ -110,7 +111,9 @@ class App:
         await api.start()
         supervisor.start("status api", api.serve())
         hurried = self.plan.speed == "max"
-        ticker = Ticker(self.sessions.values(), self._clock, self._notify, self._say, hurried=hurried)
+        ticker = Ticker(
+            self.sessions.values(), self._clock, self._notify, self._say, hurried=hurried
+        )
         tick_ms = self.plan.resolved.settings.run.tick_ms
         supervisor.start("tick", ticker.run(tick_ms * MS))
         supervisor.start("hedges", self._hedges())
@@ -178,6 +181,18 @@ class App:
     ) -> dict[str, object]:
         """Put a person's command to one hedge; what came of it is in its rows."""
         session = self.sessions[hedge]
+        books = session.engine.books
+        standing: dict[e.Verb, list[str]] = {
+            e.Verb.ACK: list(books.alarms),
+            e.Verb.CLEAR: list(books.trips),
+        }
+        known = standing.get(verb)
+        if known is not None and subject not in ("", "*") and subject not in known:
+            there = ", ".join(known) or "none"
+            raise UsageError(f"{hedge} has no {subject!a} to {verb.value}; there is {there}")
+        said: list[str] = []
+        listener = _notices(said)
+        session.pump.watchers.append(listener)
         session.ask(
             e.OperatorAsked(
                 at=self._clock.now(),
@@ -189,7 +204,11 @@ class App:
                 by=by,
             )
         )
-        return {"accepted": True, "text": f"{verb.value} asked of {hedge}"}
+        session.pump.watchers.remove(listener)
+        if said:
+            return {"accepted": False, "text": "; ".join(said)}
+        trip = books.trips and f" (tripped: {', '.join(books.trips)})"
+        return {"accepted": True, "text": f"{verb.value} asked of {hedge}{trip or ''}"}
 
     def subscribe(self) -> AsyncIterator[dict[str, Any]]:
         return self.news.subscribe()
@@ -231,6 +250,19 @@ class App:
                 quantity=None,
                 by="signal",
             )
+
+
+REFUSALS = ("NOT_ADOPTED", "NOTHING_TO_ADOPT", "BELOW_MINIMUM", "NOTIONAL_ABOVE_MAX")
+
+
+def _notices(said: list[str]) -> Callable[[Row], None]:
+    """Return a watcher that keeps why a person's command was not done."""
+
+    def watch(row: Row) -> None:
+        if isinstance(row.entry, c.Notice) and row.entry.key in REFUSALS:
+            said.append(row.entry.text)
+
+    return watch
 
 
 async def _wait(future: "asyncio.Future[int]") -> int:

@@ -21,7 +21,16 @@ from hedge.decide.engine import Engine
 from hedge.decide.mode import Trip
 from hedge.decide.rows import Row
 from hedge.decide.terms import HedgeTerms, InventoryRule, LegTerms
-from hedge.errors import ConfigError, HedgeError, Missing, SafetyRefusal, Unreachable
+from hedge.errors import (
+    ConfigError,
+    HedgeError,
+    Limited,
+    Malformed,
+    Missing,
+    OutcomeUnknown,
+    SafetyRefusal,
+    Unreachable,
+)
 from hedge.journal import boot_id
 from hedge.journal.committer import Committer, InlineCommitter, ThreadCommitter
 from hedge.journal.lock import LOCK_NAME, Held, claim, hold
@@ -45,8 +54,12 @@ RESTARTS_MAX = 3
 RESTARTS_WINDOW = 10 * MINUTE
 HURRIED_AUDIT_HALT_MS = 300_000
 """In hurried replays an idle hedge is read each five minutes; live it is each thirty seconds."""
-READ_PAUSES_S = (1, 2, 4, 8)
-"""How long a start waits between its tries to read what it cannot begin without."""
+READ_PAUSES_S = (1, 2, 4, 8, 15, 30)
+"""How long a start waits between its tries to read what it cannot begin without: a minute."""
+READ_PATIENCE_S = (30,) * 58
+"""What a hedge that has lived before adds to it: half an hour, for it may hold a position."""
+SAID_FROM_S = 15
+"""A pause this long is worth a line on stderr."""
 PROJECT_EVERY = 2_000
 """Rows between two inline projections when time is virtual."""
 EPOCH_DIGITS = slice(6, 10)
@@ -70,6 +83,8 @@ class Session:
         self._stack = contextlib.AsyncExitStack()
         self._effects: Effects
         self._held: list[Held] = []
+        self._lived = False
+        self.say: Callable[[str], None] = lambda _: None
 
     # -- opening ---------------------------------------------------------------------------------
 
@@ -96,6 +111,7 @@ class Session:
         )
         self.log = JournalLog.open(self.directory, hedge=self.name, at=self._clock.now())
         self._stack.callback(self.log.close)
+        self._lived = self.log.next_seq > 1
         terms = await self._terms()
         futures = terms.futures.instrument.symbol
         await self._read(lambda: self.roles.futures_gateway.prepare(futures, terms.limits.leverage))
@@ -183,10 +199,13 @@ class Session:
 
     async def _read(self, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Read once more, a few times, what a start needs; nothing that could be an order."""
-        for pause_s in READ_PAUSES_S:
+        pauses_s = READ_PAUSES_S if not self._lived else READ_PAUSES_S + READ_PATIENCE_S
+        for pause_s in pauses_s:
             try:
                 return await read()
-            except Unreachable:
+            except (Unreachable, OutcomeUnknown, Limited, Malformed) as error:
+                if pause_s >= SAID_FROM_S:
+                    self.say(f"{self.name}: still asking after {type(error).__name__}: {error}")
                 await self._clock.sleep_until(self._clock.now() + pause_s * SECOND)
         return await read()
 
@@ -231,8 +250,9 @@ class Session:
         clock, feed, terms = self._clock, self.pump.feed, self.engine.terms
         epoch = self.engine.books.epoch + 1
         restored = restored_mark(self.directory) is not None
-        if restored:
-            epoch = max(epoch, await self._epoch_seen() + 1)
+        if restored or self._lived:
+            # A log may have been cut without anybody saying so; the venues remember our ids.
+            epoch = max(epoch, await self._read(self._epoch_seen) + 1)
         feed(
             e.EngineStarted(
                 at=clock.now(),
@@ -289,7 +309,7 @@ class Session:
         ):
             symbol = leg.instrument.symbol
             ids = [order.client_order_id for order in await gateway.read_open_orders(symbol)]
-            fills = await gateway.read_fills(symbol, self.engine.now)
+            fills = await gateway.read_fills(symbol, self.engine.now - MINUTE)
             ids += [fill.client_order_id for fill in fills]
             seen += [int(one[EPOCH_DIGITS], 16) for one in ids if one.startswith(prefix)]
         return max(seen)

@@ -35,7 +35,11 @@ def test_every_verb_is_lawful_in_every_mode(open_desk, mode, verb):
     fields = {Verb.ADOPT: {"quantity": D(0)}}.get(verb, {})
     commands = desk.verb(verb, request="one", **fields)
     before = desk.books.state_hash()
-    assert desk.verb(verb, request="one", **fields) == [] or verb in (Verb.SCALE, Verb.LIQUIDATE, Verb.ADOPT)
+    assert desk.verb(verb, request="one", **fields) == [] or verb in (
+        Verb.SCALE,
+        Verb.LIQUIDATE,
+        Verb.ADOPT,
+    )
     assert desk.books.state_hash() == before or verb in (Verb.SCALE, Verb.LIQUIDATE, Verb.ADOPT)
     want = {
         Verb.SCALE: Mode.INVENTORY,
