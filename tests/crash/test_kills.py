@@ -158,9 +158,9 @@ class Killer:
 
     def commit(self, process: Process) -> bool:
         """While the projection commits: its log of pages has just grown."""
-        if not self._trading(process):
-            return False
         wal = self.lab.directory / "journal.db-wal"
+        if not self._trading(process) or not self.lab.alive_until(process, wal.exists, "pages"):
+            return False
 
         def size() -> tuple[int, int]:
             found = wal.stat()
@@ -191,7 +191,9 @@ class Killer:
         )
         at = time.monotonic() + self.rng.uniform(0, 0.3)
         wait_until(lambda: time.monotonic() >= at, "a moment")
-        return alive and self._kill(again, "in the recovery")
+        if alive:
+            self._kill(again, "in the recovery")
+        return True
 
     # -- what does not kill ----------------------------------------------------------------------
 

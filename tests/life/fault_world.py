@@ -6,6 +6,7 @@ the process where it stands: the loop is dropped, files stay as they were writte
 """
 
 import asyncio
+import contextlib
 import itertools
 import random
 import shutil
@@ -15,8 +16,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-
-from hedge_sim.truth import path_of, read_truth
 
 from hedge.config.layers import Flags
 from hedge.config.plan import RunPlan
@@ -31,6 +30,7 @@ from hedge.plugins.host import load_plugins
 from hedge.report.attribution import attribute
 from hedge.runtime.clock import VirtualClock, VirtualLoop
 from hedge.runtime.session import Session
+from hedge_sim.truth import read_truth
 
 FAULTS_S = 1_500
 LIVES_MAX = 20
@@ -198,22 +198,20 @@ def one_process(plan: RunPlan, life: Life, crashes: list[int]) -> None:
     finally:
         for task in asyncio.all_tasks(loop):
             task.cancel()
-            task._log_destroy_pending = False  # noqa: SLF001 - this loop is dead on purpose
+            task._log_destroy_pending = False
         loop.set_exception_handler(lambda *_: None)
         loop.close()
 
 
 def abandon(session: Session) -> None:
     """What the kernel does for a dead process: descriptors close, locks go; nothing is flushed."""
-    while session._held:  # noqa: SLF001
-        session._held.pop().release()  # noqa: SLF001
+    while session._held:
+        session._held.pop().release()
     session.log.close()
     for shared in (session.roles.spot_gateway, session.roles.futures_gateway):
         truth = shared.venue.truth  # type: ignore[attr-defined]
-        try:
+        with contextlib.suppress(LockHeld, ValueError):
             truth.close()
-        except (LockHeld, ValueError):
-            pass
 
 
 def person(session: Session, clock: VirtualClock) -> None:

@@ -1,8 +1,8 @@
 """The whole program under seeded faults and crashes; every life is judged by the venue's record.
 
-Goal: whatever the seed draws (lost requests and replies, slow and lying answers, dead streams, stale
-reads, bans, deleveragings, crashes), the hedge ends flat, nothing was sent twice, never more was
-short than was held, and the accounts add up to the last digit. ``HEDGE_LIVES`` sets how many.
+Goal: whatever the seed draws (lost requests and replies, slow and lying answers, dead streams,
+stale reads, bans, deleveragings, crashes), the hedge ends flat, nothing was sent twice, never more
+was short than was held, and the accounts add up to the last digit. ``HEDGE_LIVES`` sets how many.
 """
 
 import importlib.util

@@ -78,8 +78,14 @@ class Episode:
             venue._balances(BEGIN)
         if plan.found_short:
             lots = max(plan.terms.futures.instrument.lot, plan.size)
-            venue.forced(-lots, BEGIN, FillKind.TRADE, named="web-1", told=False,
-                         before=plan.dice("found").choice((0, 3600)) * SECOND)
+            venue.forced(
+                -lots,
+                BEGIN,
+                FillKind.TRADE,
+                named="web-1",
+                told=False,
+                before=plan.dice("found").choice((0, 3600)) * SECOND,
+            )
         if plan.adopt and plan.found_coins and not venue.is_account:
             adopt = plan.size
             venue.adopt(adopt, "adopt:r0")

@@ -89,9 +89,7 @@ class Mind:
         most = self.inventory
         lost = -self.unnoticed(Leg.SPOT)
         outside = -self.unnoticed(Leg.FUTURES)
-        return (
-            max(most + max(lost, ZERO), ZERO) * self.ratio + max(outside, ZERO) + self.lot
-        )
+        return max(most + max(lost, ZERO), ZERO) * self.ratio + max(outside, ZERO) + self.lot
 
     def coming(self, side: Side) -> Decimal:
         """Return what is on its way to, or open at, the futures venue on one side."""
@@ -355,9 +353,10 @@ class Mind:
                     self.broken("I14", f"{oid} was sent and is not in the books")
                     return
                 waited = world.now - max(record.doubt_at, world.now - 3600 * SECOND)
-                if record.doubt_at and not world.host_offset and (
-                    waited > DOUBT_ALERT_AFTER + 5 * SECOND
-                    and "IN_DOUBT" not in books.alarms
+                if (
+                    record.doubt_at
+                    and not world.host_offset
+                    and (waited > DOUBT_ALERT_AFTER + 5 * SECOND and "IN_DOUBT" not in books.alarms)
                 ):
                     self.broken("I19", f"{oid} in doubt for {waited // SECOND} s without an alarm")
 

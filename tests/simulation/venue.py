@@ -398,7 +398,13 @@ class Venue:
         return self.terms.inventory.value == "account"
 
     def forced(
-        self, signed: Decimal, at: int, kind: FillKind, *, named: str = "", told: bool = True,
+        self,
+        signed: Decimal,
+        at: int,
+        kind: FillKind,
+        *,
+        named: str = "",
+        told: bool = True,
         before: int = 0,
     ) -> None:
         """Let the position move without an order of ours."""

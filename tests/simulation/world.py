@@ -677,7 +677,10 @@ class Shell:
         if len(recent) > RESTARTS_MAX:
             self.feed(
                 e.OperatorAsked(
-                    at=now, verb=Verb.LOCK, request_id=f"restarts:{now}", subject="RESTARTS",
+                    at=now,
+                    verb=Verb.LOCK,
+                    request_id=f"restarts:{now}",
+                    subject="RESTARTS",
                     by=f"{len(recent)} restarts within ten minutes",
                 )
             )
@@ -845,9 +848,7 @@ class Shell:
     def unread(self, command: c.AuditLeg, why: str) -> None:
         if self.alive:
             at = self.world.host()
-            self.feed(
-                e.LegUnread(at=at, leg=command.leg, audit_id=command.audit_id, why=why)
-            )
+            self.feed(e.LegUnread(at=at, leg=command.leg, audit_id=command.audit_id, why=why))
 
     def equity(self, label: str) -> None:
         if not self.alive:
@@ -879,8 +880,10 @@ def brief(thing: Any) -> str:
     match thing:
         case c.PlaceOrder(order=o, purpose=purpose):
             only = " reduce-only" if o.reduce_only else ""
-            return (f"PLACE {o.client_order_id} {o.leg.value} {o.side.value} {plain(o.quantity)}"
-                    f" @ {plain(o.limit_price)} {o.time_in_force.value}{only} ({purpose.value})")
+            return (
+                f"PLACE {o.client_order_id} {o.leg.value} {o.side.value} {plain(o.quantity)}"
+                f" @ {plain(o.limit_price)} {o.time_in_force.value}{only} ({purpose.value})"
+            )
         case c.AuditLeg(leg=leg, ask_ids=ids):
             return f"AUDIT {leg.value} {' '.join(ids)}"
         case c.WakeAt(wake_at=wake_at):
@@ -891,15 +894,19 @@ def brief(thing: Any) -> str:
             found = " ".join(
                 f"{r.client_order_id}={r.status.value}/{plain(r.filled)}" for r in thing.found
             )
-            return (f"AUDITED {thing.leg.value} holds {held} fills={len(thing.fills)} {found}"
-                    f" missing={','.join(thing.missing)}")
+            return (
+                f"AUDITED {thing.leg.value} holds {held} fills={len(thing.fills)} {found}"
+                f" missing={','.join(thing.missing)}"
+            )
         case e.EngineStarted(boot_id=boot, epoch=epoch):
             return f"STARTED {boot} epoch {epoch}"
         case e.OrderReported(report=r):
             return f"REPORT {r.client_order_id} {r.status.value} {plain(r.filled)}"
         case e.FillSeen(fill=f):
-            return (f"FILL {f.fill_id} {f.leg.value} {f.side.value} {plain(f.quantity)}"
-                    f" {f.client_order_id} {f.kind.value}")
+            return (
+                f"FILL {f.fill_id} {f.leg.value} {f.side.value} {plain(f.quantity)}"
+                f" {f.client_order_id} {f.kind.value}"
+            )
         case _:
             fields = " ".join(
                 f"{name}={value.value if hasattr(value, 'value') else value}"
