@@ -112,7 +112,7 @@ def engine_benches() -> list[AnyEntry]:
     for event in events[:cut]:
         beside.handle(event)
     assert beside.books.spot.open, "no order rests"
-    run = []
+    run: list[AnyEvent] = []
     for event in events[cut:]:
         if not isinstance(event, QuoteSeen):
             break

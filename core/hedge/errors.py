@@ -20,7 +20,22 @@ HedgeError                    exit 1
 └── InvariantBroken           exit 13  ours, a bug: stopped on purpose
 """
 
+from collections.abc import Callable
 from typing import ClassVar
+
+_redactors: list[Callable[[str], str]] = []
+
+
+def redact_with(redact: Callable[[str], str]) -> None:
+    """Have every text that comes from outside go through ``redact`` before it is kept or said."""
+    _redactors[:] = [redact]
+
+
+def redacted(text: str) -> str:
+    """Return a text of a plugin or a venue as it may be written down: without a key in it."""
+    for redact in _redactors:
+        text = redact(text)
+    return text
 
 
 class HedgeError(Exception):

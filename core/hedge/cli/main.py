@@ -29,6 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
     except KeyboardInterrupt:
         return INTERRUPTED
+    try:
+        sys.stderr.flush()
+    except OSError:  # a log on the full disk must not change the exit code at the last flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     return code
 
 
@@ -64,7 +68,9 @@ def report_bug(
     """
     import traceback
 
-    full = "".join(traceback.format_exception(kind, error, trace))
+    from hedge.errors import redacted
+
+    full = redacted("".join(traceback.format_exception(kind, error, trace)))
     frames = [frame for frame in traceback.extract_tb(trace) if not frame.filename.startswith("<")]
     file = frames[-1].filename.rpartition("/")[2] if frames else ""
     where = f" at {file}:{frames[-1].lineno}" if frames else ""

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TextIO
 
-from hedge.errors import SafetyRefusal
+from hedge.errors import SafetyRefusal, redacted
 from hedge.model.numbers import plain
 
 
@@ -69,7 +69,7 @@ def say(text: str) -> None:
 
 def say_error(text: str) -> None:
     """Print an error, one line a problem, with nothing in it that could steer a terminal."""
-    for line in text.splitlines():
+    for line in redacted(text).splitlines():
         clean = "".join(char if char.isprintable() else "?" for char in line)
         print(f"hedge: {clean}", file=sys.stderr)
 

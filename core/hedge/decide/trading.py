@@ -183,7 +183,7 @@ def _blocked(engine: "Engine", side: Side, *, hedged: bool) -> tuple[str, str] |
     if now < retry_at:
         engine.due(retry_at)
         return Reason.RETRY_LATER, engine.volatile.legs[Leg.SPOT].refused_why
-    paced = _paced(engine)
+    paced = _paced(engine) if side is Side.BUY else ""  # what reduces is exempt
     if paced:
         return Reason.SPOT_RATE, paced
     if side is Side.BUY and not spot_task.basis_holds(engine.market, engine.terms):
@@ -337,7 +337,8 @@ def _cancel_why(engine: "Engine", record: OrderRecord) -> str:
     if left * order.side.sign <= 0:
         return "target reached"
     gap = engine.delta
-    shrinks = gap * order.side.sign < 0 and record.remaining <= abs(gap)
+    coming = record.remaining * engine.terms.hedge_ratio
+    shrinks = gap * order.side.sign < 0 and coming <= abs(gap)
     unwinding = books.mode is Mode.LIQUIDATION and order.side is Side.SELL
     if books.trip and not shrinks and not (unwinding and books.trip == Trip.FREEZE_SPOT):
         return "tripped"
@@ -350,7 +351,7 @@ def _cancel_why(engine: "Engine", record: OrderRecord) -> str:
         if engine.market.age(leg, now) > millis(engine.terms.limits.feed_stale_ms):
             return f"{leg.value} prices stale"
     assert quote is not None
-    worst = abs(gap + order.side.sign * record.remaining)
+    worst = abs(gap + order.side.sign * coming)
     room = exposure.exposure_max(engine.terms, quote.mid)
     slack = engine.terms.spot.instrument.lot + record.quantity * engine.terms.spot.maker_fee
     if not shrinks and worst > room / quote.mid + slack and worst > abs(gap):

@@ -323,7 +323,7 @@ def _loss(engine: "Engine") -> None:
     price = engine.spot_price
     if now is None or not price:
         return
-    if any(book.owed or book.open for book in engine.leg_books()):
+    if any(book.owed for book in engine.leg_books()):
         return  # a quantity whose price has not come yet would look like a loss of all of it
     samples = engine.volatile.pnl
     came = (books.spot.external, books.futures.external)

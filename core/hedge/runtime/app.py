@@ -13,7 +13,7 @@ from hedge.config.plan import RunPlan
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.rows import Row
-from hedge.errors import ConfigError, HedgeError, InvariantBroken, UsageError
+from hedge.errors import ConfigError, HedgeError, InvariantBroken, UsageError, redact_with
 from hedge.model.numbers import MS
 from hedge.plugins.host import PluginHost, load_plugins
 from hedge.roles import Can, Clock
@@ -50,6 +50,7 @@ def run(plan: RunPlan) -> int:
     redactor = Redactor(
         secret for account in settings.accounts.values() for secret in account.secrets().values()
     )
+    redact_with(redactor.text)
     set_up(as_json=plan.log_json, redactor=redactor)
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(App(plan, host, clock, redactor).run())

@@ -15,7 +15,7 @@ import msgspec
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.terms import HedgeTerms
-from hedge.errors import Refused, Unreachable
+from hedge.errors import Refused, Unreachable, redacted
 from hedge.journal.committer import Committer
 from hedge.model import Leg, Order, OrderReport
 from hedge.model.numbers import MS, SECOND, ZERO
@@ -123,8 +123,8 @@ class Effects:
                         at=at,
                         leg=leg,
                         client_order_id=client_order_id,
-                        code=code or type(error).__name__,
-                        text=str(error),
+                        code=redacted(code) or type(error).__name__,
+                        text=redacted(str(error)),
                     )
                 )
             else:
@@ -177,7 +177,9 @@ class Effects:
                     at=at,
                     leg=command.leg,
                     audit_id=command.audit_id,
-                    why="no answer in time" if error is None else f"{_name(error)}: {error}",
+                    why="no answer in time"
+                    if error is None
+                    else redacted(f"{_name(error)}: {error}"),
                     refused=isinstance(error, Refused),
                 )
             )

@@ -1,6 +1,8 @@
 """The opened roles of one hedge, and what they said of themselves."""
 
+import asyncio
 import contextlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +15,15 @@ from hedge.roles import (
     AccountCheck,
     Can,
     Clock,
+    Closable,
     FundingSource,
     FuturesGateway,
     MarketFeed,
     SpotGateway,
     VenueContext,
 )
+
+CLOSE_S = 5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,13 +73,23 @@ async def open_roles(
     }
     opened: dict[str, Any] = {}
     for name, (role, _) in asked.items():
-        opened[name] = await stack.enter_async_context(role)
+        opened[name] = await role.__aenter__()
+        stack.push_async_callback(_close, role, name)
     one_pot = (spot.venue, spot.account) == (futures.venue, futures.account)
     return Roles(
         **opened,
         shared_wallet=one_pot and Can.SHARED_WALLET in host.spec(spot.venue).can,
         providers=tuple(f"{name}={provider}" for name, (_, provider) in asked.items()),
     )
+
+
+async def _close(role: Closable, name: str) -> None:
+    """Close a role, but wait for no plugin longer than `CLOSE_S`: the locks are let go after it."""
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await role.__aexit__(None, None, None)
+    except TimeoutError:
+        print(f"hedge: {name} did not close within {CLOSE_S} s", file=sys.stderr)  # noqa: T201
 
 
 def _context(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from hedge.decide import events as e
+from hedge.errors import redacted
 from hedge.model import (
     Balance,
     Fill,
@@ -42,7 +43,7 @@ def market_sink(leg: Leg, clock: Clock, feed: Callable[[e.AnyEvent], None]) -> M
             case StreamDown(why=why) if why == DATA_ENDED:
                 feed(e.RecordingEnded(at=at))
             case StreamDown(kind=kind, why=why):
-                feed(e.StreamChanged(at=at, leg=leg, kind=kind, up=False, why=why))
+                feed(e.StreamChanged(at=at, leg=leg, kind=kind, up=False, why=redacted(why)))
 
     return sink
 
@@ -69,6 +70,6 @@ def account_sink(leg: Leg, clock: Clock, feed: Callable[[e.AnyEvent], None]) -> 
             case StreamUp(kind=kind):
                 feed(e.StreamChanged(at=at, leg=leg, kind=kind, up=True))
             case StreamDown(kind=kind, why=why):
-                feed(e.StreamChanged(at=at, leg=leg, kind=kind, up=False, why=why))
+                feed(e.StreamChanged(at=at, leg=leg, kind=kind, up=False, why=redacted(why)))
 
     return sink
