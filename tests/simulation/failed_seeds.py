@@ -19,5 +19,5 @@ FAILED = {
     2358: "dust was asked for at a price of zero before the first quote",
     3095: "a configured budget too small for a slice and a rest: a flaw of the world",
     346: "an unwinding waited for the order pace, from which what reduces is exempt",
-    410: "a resting order's exposure ignored a hedge ratio below one: placed and cancelled for ever",
+    410: "the exposure of a resting order ignored the hedge ratio: placed and cancelled for ever",
 }
