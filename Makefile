@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := core plugins tests bench docs/generate.py
 SEEDS ?= 10000
 SUITE ?= sim
+FROM ?= 1
 N ?= 1
 
 .PHONY: demo test check lint types contracts pytest bench soak seed docs clean
@@ -14,7 +15,8 @@ N ?= 1
 demo: $(VENV)/.installed
 	$(BIN)/hedge demo
 
-test: $(VENV)/.tested check pytest
+test: $(VENV)/.tested
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check pytest
 
 check: lint types contracts
 
@@ -47,7 +49,12 @@ bench: $(VENV)/.tested
 	$(BIN)/python bench/run.py
 
 soak: $(VENV)/.tested
-	$(BIN)/python tests/simulation/run.py --suite $(SUITE) --seeds $(SEEDS)
+	@case "$(SUITE)" in \
+	sim) $(BIN)/python tests/simulation/run.py --seeds $(SEEDS) --from $(FROM) ;; \
+	life) HEDGE_LIVES=$(SEEDS) HEDGE_LIVES_FROM=$(FROM) $(BIN)/python -m pytest tests/life/test_faults.py ;; \
+	crash) HEDGE_KILLS=$(SEEDS) $(BIN)/python -m pytest tests/crash/test_kills.py ;; \
+	*) echo "SUITE is sim, life or crash" >&2; exit 2 ;; \
+	esac
 
 seed: $(VENV)/.tested
 	$(BIN)/python tests/simulation/run.py --seed $(N)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-LIVES = int(os.environ.get("HEDGE_LIVES", "100"))
+LIVES = int(os.environ.get("HEDGE_LIVES", "60"))
 FIRST = int(os.environ.get("HEDGE_LIVES_FROM", "1"))
 EACH = 10
 FAILED_ONCE = {
