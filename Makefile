@@ -16,7 +16,7 @@ demo: $(VENV)/.installed
 	$(BIN)/hedge demo
 
 test: $(VENV)/.tested
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check pytest
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line check pytest
 
 check: lint types contracts
 

@@ -4,16 +4,21 @@ The real program on the simulated venue, whose own durable record is the truth. 
 journal for the moment to kill, never the clock.
 """
 
+import sys
 from collections import Counter
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.journal import read_rows
+from hedge.model import Leg, Side
 from hedge_sim.truth import path_of, read_truth
 
+HEDGE = str(Path(sys.executable).parent / "hedge")
+NAME = "btc-usdt-sim-sim"
 SPOT_FILL = '"FillSeen"'
 QUICK = {"action": "single", "funding": {"enter_above": "0.0003", "exit_below": "0.0001"}}
 """The same recording, left after six days instead of twenty-two."""
@@ -63,3 +68,33 @@ def test_killed_again_and_again(program):
     done = program.run(line)
     assert done.returncode == 0, (done.returncode, done.stderr)
     check_the_end(program, kills=3)
+
+
+def test_a_restored_backup_finds_what_happened_since(program, tmp_path):
+    """The journal loses its tail; the venue still knows our orders, and none of them is undone."""
+    line = program.line(add=QUICK)
+    process = program.start(line)
+    while program.seen(SPOT_FILL) < 30:
+        assert process.poll() is None
+    copy = tmp_path / "copy"
+    saved = program.run(
+        [HEDGE, "journal", "backup", NAME, str(copy), "--state-dir", str(program.state)]
+    )
+    assert saved.returncode == 0, saved.stderr
+    program.kill_when(process, lambda: program.seen(SPOT_FILL) >= 90)
+    back = [HEDGE, "journal", "restore", NAME, str(copy), "--move-aside"]
+    restored = program.run([*back, "--state-dir", str(program.state)])
+    assert restored.returncode == 0, restored.stderr
+    before = len(read_truth(path_of(program.journal.parent)).orders)
+    done = program.run(line)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    truth = read_truth(path_of(program.journal.parent))
+    assert truth.balances.get("BTC", Decimal(0)) < Decimal("0.00002")
+    assert all(not one.quantity for one in truth.positions.values())
+    placed = list(truth.orders.values())[before:]
+    bought_back = [
+        one.order for one in placed if one.order.leg is Leg.FUTURES and one.order.side is Side.BUY
+    ]
+    built = [row.at for row in read_rows(program.journal) if "BUILT" in repr(row.entry)]
+    assert built, "the build went on to its end"
+    assert all(order.signed_at > built[0] for order in bought_back), "a good hedge was undone"

@@ -321,8 +321,8 @@ class Engine:
     def stranded(self) -> bool:
         """Return whether what is unhedged is dust that neither leg could trade away (I1)."""
         gap, price = self.delta, self.spot_price
-        if not price or self.position > 0 or gap < 0:
-            return False
+        if not price or self.position > 0 or gap < self.terms.futures.instrument.lot:
+            return False  # less than a lot is equal by the rule, not by this exception
         if self.books.mode is Mode.INVENTORY and self.volatile.top_ups < TOP_UPS_MAX:
             return False  # a build can still be rounded up to something whole
         return gap < exposure.hedge_min(self.terms, price) and (

@@ -456,7 +456,7 @@ def _stopping(engine: "Engine") -> bool:
                 engine.volatile.dirty(leg)
                 engine.due(engine.volatile.legs[leg].last_asked_at + AUDIT_APART)
     agreed = all(note.agreed for note in engine.volatile.legs.values())
-    if read and agreed and _quiet(engine) and engine.equal:
+    if read and agreed and _quiet(engine) and engine.equal and not engine.stranded:
         engine.volatile.ending = (0, "STOPPED", engine.describe_delta())
         _read_equity(engine, "stop")
         return False
