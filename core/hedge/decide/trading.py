@@ -36,6 +36,7 @@ def _futures(engine: "Engine") -> bool:
     futures = books.futures
     if futures.open:
         _check_misses(engine)
+        _end_lingering(engine)
         engine.hold(Reason.IN_DOUBT if futures.doubtful else Reason.ORDER_WORKING, "leg=futures")
         return False
     _check_misses(engine)
@@ -81,6 +82,23 @@ def _futures(engine: "Engine") -> bool:
         purpose=Purpose.HEDGE,
     )
     return False
+
+
+def _end_lingering(engine: "Engine") -> None:
+    """Cancel a hedge that rests: an IOC order never should, and holds up the next one."""
+    for record in list(engine.books.futures.open.values()):
+        since = max(record.placed_at, record.cancel_asked_at, engine.volatile.started_at)
+        if record.status is not OrderStatus.WORKING:
+            continue
+        if engine.now < since + CANCEL_ASK_AGAIN:
+            engine.due(since + CANCEL_ASK_AGAIN)
+            continue
+        engine.issue(
+            c.CancelOrder(
+                leg=Leg.FUTURES, client_order_id=record.client_order_id, why="an IOC that rests"
+            )
+        )
+        engine.due(engine.now + CANCEL_ASK_AGAIN)
 
 
 def _may_enlarge(engine: "Engine", quantity: Decimal) -> bool:
