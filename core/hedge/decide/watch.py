@@ -197,7 +197,12 @@ def _exposure(engine: "Engine", *, active: bool) -> None:
     resuming = not notes.recovered and engine.books.mode is Mode.LIQUIDATION
     notes.known_gap = gap if resuming else min(notes.known_gap, gap)
     _ladder(engine, gap, notional)
-    if gap > notes.known_gap and exposure.above_hard_max(notional, engine.terms, price):
+    # Of two legs the one is heard before the other: half an account is no gap, unless it stays so.
+    heard = notes.recovered or engine.now - notes.started_at >= seconds(UNHEDGED_FREEZE_S)
+    over = exposure.above_hard_max(notional, engine.terms, price)
+    if over and not heard:
+        engine.due(notes.started_at + seconds(UNHEDGED_FREEZE_S))
+    elif over and gap > notes.known_gap:
         text = f"unhedged {plain(notional.quantize(Decimal('0.01')))} is above the hard limit"
         engine.trip("UNHEDGED_NOTIONAL", Trip.HEDGE_ONLY, text)
         engine.alarm("UNHEDGED_NOTIONAL", "page", text)

@@ -398,3 +398,33 @@ def test_a_naked_spot_with_no_futures_is_not_the_end(open_desk):
     desk.verb("clear", subject="*")
     desk.unwind()
     assert (desk.venue.coins, desk.venue.position) == (0, 0)
+
+
+def half_heard(open_desk, futures):
+    """Restore a journal that has lost its tail; of the account only the spot leg answers yet."""
+    desk = open_desk()
+    desk.funding()
+    desk.work(lambda: desk.held[0] > 2)
+    kept = len(desk.rows)
+    desk.work(lambda: desk.held[0] > 6)
+    desk.run(1)
+    del desk.rows[kept:]
+    desk.reads[FUTURES] = futures
+    desk.boot()
+    desk.ask("default")
+    return desk
+
+
+def test_half_an_account_is_no_gap(open_desk):
+    desk = half_heard(open_desk, "fail")
+    desk.run(1)
+    assert desk.engine.delta > 3, "the spot leg was heard and the futures leg was not"
+    desk.reads[FUTURES] = ""
+    desk.work(lambda: desk.mode is Mode.HALT)
+    assert "UNHEDGED_NOTIONAL" not in desk.books.trips and desk.held == (D(10), D(-10))
+
+
+def test_half_an_account_that_stays_so_is_a_gap(open_desk):
+    desk = half_heard(open_desk, "fail")
+    desk.run(32)
+    assert desk.books.trips["UNHEDGED_NOTIONAL"] == Trip.HEDGE_ONLY
