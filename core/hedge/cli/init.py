@@ -67,6 +67,7 @@ usd = "{usd}"                   # the target; or quantity = "0.15" with limits.n
 # leverage = 2                  # at most 5
 # repair_after_s = 0            # 0: never without a person
 # after_external = "alarm"      # rehedge: after an auto-deleveraging short the coins again
+# flatten_on_loss = false       # true: close both legs when 3 % are lost within a day
 # collar = "0.005"
 # collar_max = "0.03"
 # spot_orders_per_minute = 30

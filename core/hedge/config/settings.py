@@ -103,6 +103,7 @@ class LimitSettings(Table):
     leverage: Count = Field(default=2, le=5)
     repair_after_s: Duration = 0
     after_external: AfterExternal = AfterExternal.ALARM
+    flatten_on_loss: bool = False
     collar: Positive = Field(default=Decimal("0.005"), le=Decimal("0.1"))
     collar_max: Positive = Field(default=Decimal("0.03"), le=Decimal("0.1"))
     spot_orders_per_minute: Count = 30

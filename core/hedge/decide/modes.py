@@ -398,6 +398,11 @@ def _enter(engine: "Engine") -> None:
         )
         engine.issue(c.EndRun(exit_code=5, reason="BELOW_MINIMUM", text=text))
         return
+    if not spot_task.fits(terms, mid):
+        room, least = exposure.exposure_max(terms, mid), exposure.slice_min(terms, mid) * mid
+        text = f"exposure_max {plain(room)} has no room for the smallest slice of {plain(least)}"
+        engine.issue(c.EndRun(exit_code=5, reason="EXPOSURE_BELOW_MINIMUM", text=text))
+        return
     engine.volatile.enter_now = False
     trigger = Trigger.SCALE if books.run.action is Action.SCALE else Trigger.BUILD
     steps.change_mode(engine, trigger, f"target {plain(target)}")

@@ -81,7 +81,7 @@ def _perform(engine: "Engine", asked: e.OperatorAsked) -> None:
             if books.unexplained and engine.terms.inventory is InventoryRule.MANAGED:
                 engine.issue(c.Notice(key="NOT_ADOPTED", text="adopt the position first"))
                 return
-            _open_for(engine, Action.LIQUIDATION, asked.request_id)
+            steps.open_for(engine, Action.LIQUIDATION, asked.request_id)
             steps.liquidate(engine, Trigger.LIQUIDATE, f"asked by {asked.by or 'the operator'}")
         case Verb.FREEZE:
             engine.trip("OPERATOR", Trip.FREEZE_SPOT, f"frozen by {asked.by or 'the operator'}")
@@ -91,16 +91,6 @@ def _perform(engine: "Engine", asked: e.OperatorAsked) -> None:
             engine.alarm(f"LOCKED_{asked.subject or 'OPERATOR'}", "page", text)
         case Verb.ACK:
             pass
-
-
-def _open_for(engine: "Engine", action: Action, request_id: str) -> None:
-    """Another action supersedes the open run; the process's own line stays what resumes it."""
-    run = engine.books.run
-    if run.open:
-        engine.issue(c.CloseRun(run_id=run.run_id, reason=f"superseded by {action.value}"))
-    engine.issue(
-        c.OpenRun(run_id=run.run_id + 1, action=action, request_id=run.request_id or request_id)
-    )
 
 
 def _scale(engine: "Engine", asked: e.OperatorAsked) -> None:
@@ -127,7 +117,7 @@ def _scale(engine: "Engine", asked: e.OperatorAsked) -> None:
         engine.issue(c.Notice(key="NOTIONAL_ABOVE_MAX", text=text))
         engine.alarm("SCALE_REFUSED", "warning", text)
         return
-    _open_for(engine, Action.SCALE, asked.request_id)
+    steps.open_for(engine, Action.SCALE, asked.request_id)
     steps.change_mode(engine, Trigger.SCALE, f"scale to {plain(target)}")
     engine.issue(c.SetTarget(quantity=target, price=mid, why="scale"))
 

@@ -98,6 +98,8 @@ def slice_net(
     grossed = terms.spot.instrument.lot if terms.spot.fee_in_base else ZERO
     room = (exposure.exposure_max(terms, price) / price - gap) / terms.hedge_ratio - grossed
     clip = exposure.clip_notional(terms, limit) / limit
+    if terms.spot.instrument.quantity_max:
+        clip = min(clip, terms.spot.instrument.quantity_max)
     if grossed:
         # What arrives of the largest order that the clip allows: its gross-up lands on the lot.
         fee = max(terms.spot.maker_fee, terms.spot.taker_fee)
@@ -116,6 +118,13 @@ def slice_net(
         # Leave nothing behind that could not be ordered.
         size = floor_to(size - least, step) if size >= 2 * least else size
     return size
+
+
+def fits(terms: HedgeTerms, price: Decimal) -> bool:
+    """Return whether the limits leave room for a smallest slice beside a lot that is naked yet."""
+    lot = terms.futures.instrument.lot
+    least = exposure.slice_min(terms, price)
+    return bool(slice_net(2 * least, lot, ZERO, terms, price=price, limit=price))
 
 
 def order_quantity(net: Decimal, side: Side, terms: HedgeTerms, *, crossing: bool) -> Decimal:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
 from hedge.decide.mode import Trigger, step
+from hedge.decide.terms import Action
 from hedge.model import Leg
 from hedge.model.numbers import ZERO, plain
 
@@ -50,3 +51,13 @@ def liquidate(engine: "Engine", trigger: Trigger, why: str) -> None:
     """Unwind both legs from here on."""
     change_mode(engine, trigger, why)
     engine.issue(c.SetTarget(quantity=ZERO, price=engine.spot_price, why=why))
+
+
+def open_for(engine: "Engine", action: Action, request_id: str) -> None:
+    """Another action supersedes the open run; the process's own line stays what resumes it."""
+    run = engine.books.run
+    if run.open:
+        engine.issue(c.CloseRun(run_id=run.run_id, reason=f"superseded by {action.value}"))
+    engine.issue(
+        c.OpenRun(run_id=run.run_id + 1, action=action, request_id=run.request_id or request_id)
+    )

@@ -76,6 +76,8 @@ class LimitTerms(msgspec.Struct, frozen=True, kw_only=True):
     leverage: int = 2
     repair_after_s: int = 0
     after_external: AfterExternal = AfterExternal.ALARM
+    flatten_on_loss: bool = False
+    """Close both legs when 3 % of the target notional were lost within a day."""
     collar: Decimal = Decimal("0.005")
     collar_max: Decimal = Decimal("0.03")
     spot_orders_per_minute: int = 30

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hedge.decide import commands as c
 from hedge.decide import exposure, funding_policy, steps
 from hedge.decide.mode import Mode, Trigger, Trip
-from hedge.decide.terms import AfterExternal, millis, seconds
+from hedge.decide.terms import Action, AfterExternal, millis, seconds
 from hedge.model import LEGS, FillKind, Leg
 from hedge.model.numbers import DAY, HOUR, MINUTE, SECOND, ZERO, plain
 
@@ -29,6 +29,7 @@ MARGIN_PAGE = Decimal("0.8")
 LIQUIDATION_NEAR = Decimal("0.2")
 LOSS_FREEZE = Decimal("0.01")
 LOSS_LOCK = Decimal("0.02")
+LOSS_FLATTEN = Decimal("0.03")
 THROTTLE_WINDOW = 10 * MINUTE
 HEDGES_WITHOUT_MOVE = 3
 THROTTLE_FACTOR = Decimal("1.25")
@@ -260,9 +261,10 @@ def _mend(engine: "Engine") -> None:
             engine.due(due)
 
 
-def _may_mend(engine: "Engine") -> bool:
-    """Return whether things are known, nobody is leaving, and nothing is locked."""
+def _may_mend(engine: "Engine", but: str = "") -> bool:
+    """Return whether things are known, nobody is leaving, and nothing is locked ``but`` by this."""
     books, notes = engine.books, engine.volatile
+    locked = any(level >= Trip.LOCKED for why, level in books.trips.items() if why != but)
     leaving = books.stopping_at or notes.asked or notes.ending or notes.recording_ended_at
     return (
         notes.recovered
@@ -270,7 +272,7 @@ def _may_mend(engine: "Engine") -> bool:
         and not leaving
         and not books.in_doubt
         and not books.run.waiting
-        and books.trip < Trip.LOCKED
+        and not locked
     )
 
 
@@ -322,7 +324,10 @@ def profit(engine: "Engine") -> Decimal | None:
 
 
 def _loss(engine: "Engine") -> None:
-    """Compare with the hour's samples of the last day; freeze at 1 % of N, lock at 2 %."""
+    """Compare with the hour's samples of the last day; freeze at 1 % of N, lock at 2 %.
+
+    At 3 % both legs are closed, where that was authorised beforehand.
+    """
     books = engine.books
     now = profit(engine)
     price = engine.spot_price
@@ -345,9 +350,24 @@ def _loss(engine: "Engine") -> None:
         return
     text = f"lost {plain(lost.quantize(Decimal('0.01')))} within a day"
     level = Trip.LOCKED if lost > notional * LOSS_LOCK else Trip.FREEZE_SPOT
+    engine.alarm("LOSS", "page", text)
+    if lost > notional * LOSS_FLATTEN and engine.terms.limits.flatten_on_loss:
+        _flatten(engine, text)
+    if "LOSS_FLATTEN" in books.alarms:
+        return  # the lock would stand in the way of what it asked for
     if books.trips.get("LOSS", Trip.OK) < level:
         engine.trip("LOSS", level, text)
-    engine.alarm("LOSS", "page", text)
+
+
+def _flatten(engine: "Engine", text: str) -> None:
+    """Close both legs (pre-authorised); never on doubt, and never what is not this hedge's."""
+    if engine.books.unexplained or not _may_mend(engine, but="LOSS"):
+        return
+    engine.trip("LOSS", Trip.FREEZE_SPOT, text)  # a freeze lets an unwinding go on, a lock does not
+    engine.alarm("LOSS_FLATTEN", "page", f"{text}: both legs are being closed")
+    if engine.books.mode is not Mode.LIQUIDATION:
+        steps.open_for(engine, Action.LIQUIDATION, "")
+        steps.liquidate(engine, Trigger.LIQUIDATE, text)
 
 
 def _unequal(engine: "Engine") -> None:

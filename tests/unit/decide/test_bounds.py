@@ -324,6 +324,50 @@ def test_losses_freeze_then_lock(open_desk):
     assert desk.books.trips["LOSS"] == Trip.LOCKED and "LOSS" in desk.alarms
 
 
+def lose(desk, *prices):
+    for price in prices:
+        desk.venue.futures_price = D(price)
+        desk.skip(60)
+
+
+def test_a_loss_flattens_where_that_was_authorised(open_desk):
+    desk = open_desk(limits={"flatten_on_loss": True})
+    desk.build()
+    desk.skip(120)
+    lose(desk, "102.5")
+    assert desk.books.trips["LOSS"] == Trip.LOCKED and desk.mode is Mode.HALT
+    lose(desk, "103.5", "102.5")
+    assert desk.mode is Mode.LIQUIDATION and "LOSS_FLATTEN" in desk.alarms
+    desk.unwind()
+    assert desk.held == (0, 0) and desk.exit == (0, "UNWOUND")
+    assert desk.books.trips["LOSS"] == Trip.FREEZE_SPOT, "a person clears it, not the unwinding"
+
+
+@pytest.mark.parametrize("verb", ["", "lock"])
+def test_a_loss_never_flattens_without_leave_or_on_another_lock(open_desk, verb):
+    desk = open_desk(limits={"flatten_on_loss": bool(verb)})
+    desk.build()
+    desk.skip(120)
+    if verb:
+        desk.verb(verb)
+    lose(desk, "103.5", "104")
+    assert desk.mode is Mode.HALT and desk.held == (D(10), D(-10))
+    assert desk.books.trips["LOSS"] == Trip.LOCKED
+
+
+def test_a_slice_is_no_larger_than_the_spot_venue_takes(open_desk):
+    desk = open_desk(spot={"quantity_max": D("0.4")})
+    desk.build()
+    assert max(order.quantity for order in desk.orders(SPOT)) == D("0.4")
+
+
+def test_a_budget_without_room_for_a_slice_is_refused_at_the_start(open_desk):
+    desk = open_desk(limits={"exposure_max": D(4)})
+    desk.funding()
+    desk.run(1)
+    assert desk.exit == (5, "EXPOSURE_BELOW_MINIMUM") and not desk.orders()
+
+
 def test_a_shell_alarm_may_freeze(building):
     building.tell(
         e.ShellAlarmed, key="CLOCK", level="alarm", text="600 ms off", freeze="CLOCK_OFFSET"
