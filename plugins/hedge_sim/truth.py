@@ -52,6 +52,8 @@ def reset(state_dir: str | Path) -> int:
 def _scan(data: bytes, path: Path) -> tuple[list[Record], int]:
     if not data.startswith(MAGIC):
         raise ConfigError(f"{path} is not the truth of a simulated venue")
+    if len(data) < PAGE:
+        raise ConfigError(f"{path} is damaged; start over with --sim-reset")
     records: list[Record] = []
     place = PAGE
     while place + _FRAME.size <= len(data):
@@ -97,7 +99,7 @@ class Truth:
             self._lock()
             size = os.fstat(self._file).st_size
             data = os.pread(self._file, size, 0)
-            if size < PAGE:
+            if not size:
                 data = MAGIC.ljust(PAGE, b"\0")
                 os.pwrite(self._file, data, 0)
             self.records, end = _scan(data, self._path)

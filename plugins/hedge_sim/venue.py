@@ -21,6 +21,7 @@ from hedge.model import (
     StreamDown,
     StreamKind,
     StreamUp,
+    TimeInForce,
 )
 from hedge.model.numbers import MS, SECOND
 from hedge.roles import TimerHandle, VenueContext, VenueLimits
@@ -38,7 +39,7 @@ from hedge_sim.funding import FundingBook
 from hedge_sim.market import build_markets
 from hedge_sim.path import to_units
 from hedge_sim.recording import Coin, Recording, load
-from hedge_sim.records import Deposited, Founded, Happened, Opened, leg_of
+from hedge_sim.records import Deposited, Ended, Founded, Happened, Opened, leg_of
 from hedge_sim.streams import Stream
 from hedge_sim.truth import VERSION, Truth, path_of
 
@@ -155,6 +156,10 @@ class SimVenue:
         for record in self.truth.records:
             account.apply(record)
         self.truth.records.clear()
+        cut = [one for one in account.open.values() if one.order.time_in_force is TimeInForce.IOC]
+        for placed in cut:  # the process died between accepting and matching; an IOC never rests
+            order_id = placed.order.client_order_id
+            self.exchange.record(Ended(at=account.last_at, client_order_id=order_id, why="ioc"))
         for placed in account.open.values():
             placed.limit_units = to_units(placed.order.limit_price)
             placed.at -= self.shift

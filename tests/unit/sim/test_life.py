@@ -25,13 +25,16 @@ from hedge.model import (
     PositionMode,
     Quote,
     RateOrigin,
+    ReportedStatus,
     Side,
     StreamAlive,
     StreamDown,
     StreamUp,
+    TimeInForce,
 )
 from hedge.model.numbers import HOUR
 from hedge_sim.config import SimSettings
+from hedge_sim.records import Accepted
 from hedge_sim.truth import PAGE, fold, path_of, prices_of, read_records, read_truth, reset
 
 
@@ -303,6 +306,34 @@ def test_a_torn_last_record_is_cut_at_every_byte(tmp_path: Path):
     assert read_records(short)[: len(records) - 1] == records[:-1]
 
 
+def test_a_taking_order_cut_off_before_its_end_does_not_rest(tmp_path: Path):
+    run_with(trade, state_dir=tmp_path)
+    path = path_of(tmp_path)
+    whole = path.read_bytes()
+    records = read_records(path)
+
+    def taking(record: Any) -> bool:
+        ioc = TimeInForce.IOC
+        return isinstance(record, Accepted) and record.order.time_in_force is ioc
+
+    kept = max(number for number, record in enumerate(records) if taking(record)) + 1
+    cut = next(n for n in range(PAGE, len(whole)) if len(scanned(tmp_path, whole[:n])) == kept)
+    path.write_bytes(whole[:cut])
+
+    async def main(world: World) -> None:
+        assert await world.perp.read_open_orders(PERP) == ()
+
+    run_with(main, state_dir=tmp_path)
+    last = list(read_truth(path).orders.values())[-1]
+    assert (last.status, last.filled, last.why) == (ReportedStatus.CANCELLED, 0, "ioc")
+
+
+def scanned(tmp_path: Path, data: bytes) -> list[Any]:
+    short = tmp_path / "scanned"
+    short.write_bytes(data)
+    return read_records(short)
+
+
 def test_damage_another_world_and_a_second_owner_are_errors(tmp_path: Path):
     run_with(trade, state_dir=tmp_path)
     path = path_of(tmp_path)
@@ -319,6 +350,9 @@ def test_damage_another_world_and_a_second_owner_are_errors(tmp_path: Path):
         run_with(nothing, state_dir=tmp_path)
     path.write_bytes(b"something else" * 1000)
     with pytest.raises(ConfigError, match="not the truth"):
+        run_with(nothing, state_dir=tmp_path)
+    path.write_bytes(whole[:100])
+    with pytest.raises(ConfigError, match="damaged"):
         run_with(nothing, state_dir=tmp_path)
     path.write_bytes(whole)
 
