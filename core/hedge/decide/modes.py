@@ -71,24 +71,27 @@ def _unrecovered(engine: "Engine") -> None:
     """Give up a start that has nothing to lose; with anything open, keep asking and alarm."""
     if _given_up(engine):
         return
-    notes = engine.volatile.legs.values()
-    if all(note.known for note in notes):
+    books, notes = engine.books, engine.volatile.legs
+    unread = [leg for leg, note in notes.items() if not note.known]
+    if not unread:
         return
-    books = engine.books
-    why = next((note.refused_why for note in notes if note.refused_why), "")
+    leg = next((leg for leg in unread if notes[leg].refused_why), unread[0])
+    where = f"{books.leg(leg).terms.instrument.venue} {leg.value}"
+    why = notes[leg].refused_why
     open_orders = books.spot.open or books.futures.open
     if books.mode is Mode.HALT and not books.futures.held and not open_orders:
         if why:
-            engine.issue(c.EndRun(exit_code=4, reason="VENUE_REFUSED", text=why))
+            text = f"{where}: {why}"
+            engine.issue(c.EndRun(exit_code=4, reason="VENUE_REFUSED", text=text))
             return
         waited = engine.now - engine.volatile.started_at
         if waited >= seconds(RECOVER_TIMEOUT_S):
-            text = f"a leg could not be read for {RECOVER_TIMEOUT_S} s; nothing was sent"
+            text = f"{where} could not be read for {RECOVER_TIMEOUT_S} s; nothing was sent"
             engine.issue(c.EndRun(exit_code=4, reason="UNREADABLE", text=text))
             return
         engine.due(engine.volatile.started_at + seconds(RECOVER_TIMEOUT_S))
-    elif any(note.failures >= 5 for note in notes):
-        engine.alarm("UNREADABLE", "page", "a leg cannot be read while the hedge is open")
+    elif any(note.failures >= 5 for note in notes.values()):
+        engine.alarm("UNREADABLE", "page", f"{where} cannot be read while the hedge is open")
 
 
 def _given_up(engine: "Engine") -> bool:

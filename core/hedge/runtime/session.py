@@ -147,9 +147,9 @@ class Session:
             claims.append((settings.spot_ref, settings.symbol.partition("/")[0]))
         for ref, instrument in claims:
             simulated = Can.VIRTUAL_TIME in self._host.spec(ref.venue).can
-            # A simulated account lives in a directory, and so does the claim on it.
-            account = f"{ref.account}{self.directory}" if simulated else ref.account
-            self._held.append(claim(claims_directory(), ref.venue, account, instrument))
+            # A simulated account lives in the hedge's directory, and so does the claim on it.
+            where = self.directory if simulated else claims_directory()
+            self._held.append(claim(where, ref.venue, ref.account, instrument))
 
     async def _terms(self) -> HedgeTerms:
         settings = self.settings
