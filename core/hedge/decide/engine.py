@@ -21,7 +21,7 @@ from hedge.decide.market import Market
 from hedge.decide.mode import Mode
 from hedge.decide.modes import TOP_UPS_MAX
 from hedge.decide.rows import AnyEntry, Row
-from hedge.decide.terms import HedgeTerms
+from hedge.decide.terms import HedgeTerms, millis
 from hedge.decide.volatile import Volatile
 from hedge.model import FillKind, Leg, StreamKind
 from hedge.model.numbers import MS, plain
@@ -150,7 +150,9 @@ class Engine:
                 self.volatile.hint_balance(self.terms, books, balance)
             case e.PositionSeen(position=position):
                 if position.quantity != books.futures.held:
-                    self.volatile.dirty(Leg.FUTURES)
+                    # While our order is out, its fill explains the difference in a moment.
+                    lag = 0 if books.futures.open else millis(self.terms.futures.read_lag_ms)
+                    self.volatile.doubt_reads(Leg.FUTURES, lag)
             case e.StreamChanged(leg=leg, kind=kind, up=up):
                 self.market.up[leg, kind] = up
                 self.touched = True

@@ -33,6 +33,7 @@ def decide(engine: "Engine") -> None:
         if not _must_wait(engine, asked):
             engine.issue(c.Serve(request_id=asked.request_id))
             _perform(engine, asked)
+            engine.due(engine.now)  # what it changed is watched at once, not at the next read
 
 
 def _must_wait(engine: "Engine", asked: e.OperatorAsked) -> bool:
@@ -42,7 +43,8 @@ def _must_wait(engine: "Engine", asked: e.OperatorAsked) -> bool:
         return True
     if asked.verb is Verb.ADOPT and engine.terms.inventory is InventoryRule.MANAGED:
         read = engine.volatile.legs[Leg.SPOT].last
-        if read is None or read.asked_at < asked.at:  # what is there is asked after the request
+        # What is there is asked after the request; an older process's clock may have been ahead.
+        if read is None or read.asked_at < asked.at <= engine.now:
             engine.volatile.dirty(Leg.SPOT)
             engine.due(engine.now + SECOND)
             return True

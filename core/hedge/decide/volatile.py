@@ -12,7 +12,7 @@ from hedge.decide import events as e
 from hedge.decide.books import Books
 from hedge.decide.leg_book import OrderRecord
 from hedge.decide.spot_task import Calm
-from hedge.decide.terms import HedgeTerms, InventoryRule
+from hedge.decide.terms import HedgeTerms, InventoryRule, millis
 from hedge.model import Balance, Fill, Leg
 from hedge.model.numbers import SECOND
 
@@ -101,6 +101,10 @@ class Volatile:
         """Ask for a read of ``leg`` soon: something was seen that the books do not explain."""
         self.legs[leg].dirty_at = self.now
 
+    def doubt_reads(self, leg: Leg, lag: int) -> None:
+        """Ask for a read of ``leg`` that no lag can have made older than what was just pushed."""
+        self.legs[leg].dirty_at = self.now + lag
+
     def refused(self, leg: Leg, code: str, at: int) -> None:
         notes = self.legs[leg]
         notes.refusals += 1
@@ -142,4 +146,5 @@ class Volatile:
         short = balance.total < held and not books.spot.open
         differs = terms.inventory is InventoryRule.ACCOUNT and balance.total != held
         if short or differs:
-            self.dirty(Leg.SPOT)
+            lag = 0 if books.spot.open else millis(terms.spot.read_lag_ms)
+            self.doubt_reads(Leg.SPOT, lag)

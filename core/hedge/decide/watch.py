@@ -372,11 +372,15 @@ def _flatten(engine: "Engine", text: str) -> None:
 
 def _unequal(engine: "Engine") -> None:
     """In HALT unequal books are an alarm, never silence; said with the exit when it is armed."""
-    if not engine.volatile.recovered or engine.books.in_doubt or engine.books.run.waiting:
+    if not engine.volatile.recovered or engine.books.in_doubt:
         return
     if engine.quantities_equal:
         engine.settle("UNEQUAL")
         engine.settle("EXIT_BLOCKED")
+        return
+    if engine.books.run.waiting:  # the build that is waited for is the mend
+        text = f"waiting for the entry, and {engine.describe_delta()}"
+        engine.alarm("UNEQUAL", "warning", text)
         return
     engine.alarm("UNEQUAL", "alarm", f"in HALT, and {engine.describe_delta()}")
     if funding_policy.exit_confirmed(engine.books.tally, engine.terms.funding):

@@ -11,7 +11,7 @@ from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.mode import Mode, Trip
 from hedge.decide.terms import AfterExternal, InventoryRule
-from hedge.model import FillKind, PositionMode, StreamKind
+from hedge.model import FillKind, Position, PositionMode, StreamKind
 
 
 @pytest.fixture
@@ -322,6 +322,20 @@ def test_losses_freeze_then_lock(open_desk):
     desk.venue.futures_price = D("102.5")
     desk.skip(60)
     assert desk.books.trips["LOSS"] == Trip.LOCKED and "LOSS" in desk.alarms
+
+
+def test_a_pushed_position_is_read_again_until_no_lag_can_explain_the_read(open_desk):
+    desk = open_desk()
+    desk.build()
+    desk.run(5)
+    desk.stale_reads[FUTURES] = D(-10)
+    desk.foreign(FUTURES, D("0.5"), told=False)
+    desk.venue.fills[FUTURES].pop()
+    desk.tell(e.PositionSeen, position=Position(symbol="COIN/USDT:USDT", quantity=D("-9.5")))
+    desk.run(1)
+    desk.stale_reads[FUTURES] = None
+    desk.run(12)
+    assert "EXTERNAL_FUTURES" in desk.alarms, "an old read has not made the push forgotten"
 
 
 def lose(desk, *prices):

@@ -5,7 +5,7 @@ Method: the verb by the one door on a desk in each mode; stop is followed to its
 from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
 
 import pytest
-from desk import FUTURES, SPOT, Venue
+from desk import BAD, FUTURES, SPOT, Venue
 
 from hedge.decide import commands as c
 from hedge.decide.events import Verb
@@ -172,6 +172,28 @@ def test_resolve_buries_an_order_in_doubt(open_desk):
     desk.verb("resolve", subject=order_id, by="ann")
     assert not desk.books.in_doubt
     assert desk.seen(c.DeclareDead)[-1].evidence == "resolved by ann"
+
+
+def test_adopt_asked_under_a_clock_that_ran_ahead_is_done_after_the_restart(open_desk):
+    desk = open_desk(Venue(coins="3"))
+    desk.now += 3_600 * SECOND
+    desk.reads[SPOT] = "hang"
+    desk.verb("adopt", quantity=D(2))
+    assert desk.held[0] == 0, "what is there has not been read since it was asked"
+    desk.now -= 3_500 * SECOND
+    desk.reads[SPOT] = ""
+    desk.boot()
+    desk.ask("default")
+    desk.run(2)
+    assert desk.held[0] == 2
+
+
+def test_adopted_coins_that_wait_for_the_entry_are_said_to_be_open(open_desk):
+    desk = open_desk(Venue(coins="3"))
+    desk.funding(BAD)
+    desk.verb("adopt", quantity=D(2))
+    desk.run(2)
+    assert desk.mode is Mode.HALT and desk.books.alarms["UNEQUAL"].level == "warning"
 
 
 def test_adopt_in_account_mode_has_nothing_to_do(open_desk):
