@@ -12,7 +12,7 @@ from hedge.decide.orders import OPEN
 from hedge.decide.rows import Row
 from hedge.journal.table import Projection
 from hedge.model import Fill, Leg
-from hedge.runtime.logs import builtins_of, plain, utc
+from hedge.runtime.words import builtins_of, plain, utc
 
 LAST_ROWS = 5
 

@@ -23,8 +23,8 @@ from hedge.errors import HedgeError, InvariantBroken, JournalError, SafetyRefusa
 from hedge.runtime import api_body, api_server, client
 from hedge.runtime.api_metrics import Meters
 from hedge.runtime.api_server import Door, Listener, UnixSocket, failure
-from hedge.runtime.logs import builtins_of, utc
 from hedge.runtime.snapshot import HedgeSnapshot
+from hedge.runtime.words import builtins_of, utc
 
 CLIENT_EVENTS_MAX = 1024
 Answer = Mapping[str, object]

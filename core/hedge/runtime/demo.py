@@ -25,9 +25,9 @@ from hedge.model.numbers import DAY, plain
 from hedge.plugins.host import load_plugins
 from hedge.report import attribution, render
 from hedge.runtime.clock import VirtualClock, VirtualLoop
-from hedge.runtime.logs import plain as line_of
-from hedge.runtime.logs import utc
 from hedge.runtime.session import Session, unhedged_max
+from hedge.runtime.words import plain as line_of
+from hedge.runtime.words import utc
 
 NAME = "demo"
 SCHEMA = "hedge.demo/1"

@@ -9,9 +9,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from hedge.runtime.logs import builtins_of
 from hedge.runtime.panel_facts import lines
 from hedge.runtime.snapshot import HedgeSnapshot
+from hedge.runtime.words import builtins_of
 
 NOTES_MAX = 8
 MODE_STYLES = {"HALT": "green", "INVENTORY": "yellow", "LIQUIDATION": "magenta"}

@@ -15,7 +15,8 @@ from hedge.decide import events as e
 from hedge.decide.mode import Mode, Trigger
 from hedge.decide.rows import Row
 from hedge.model import Fill, FundingPayment, Leg, Order, Side, TimeInForce
-from hedge.runtime.logs import Redactor, RowLog, builtins_of, plain, render_row, set_up, utc
+from hedge.runtime.logs import Redactor, RowLog, set_up
+from hedge.runtime.words import builtins_of, plain, render_row, utc
 
 AT = 1_700_000_000_123_456_789
 SECRET = 'sup"er+secret'
