@@ -20,12 +20,13 @@ from hedge.roles import Can, Clock
 from hedge.runtime import client
 from hedge.runtime.api import Feed, StatusApi
 from hedge.runtime.clock import MAX, RealClock, VirtualClock, VirtualLoop, new_loop
-from hedge.runtime.logs import Redactor, RowLog, render_row, set_up
+from hedge.runtime.logs import Redactor, RowLog, set_up
 from hedge.runtime.sdnotify import SdNotify
 from hedge.runtime.session import Session
 from hedge.runtime.snapshot import HedgeSnapshot
 from hedge.runtime.supervise import Supervisor
 from hedge.runtime.tick import Ticker
+from hedge.runtime.words import render_row
 
 INTERRUPTED_TWICE = 130
 
