@@ -171,13 +171,21 @@ class HedgeSettings(Table):
 
 
 class AccountSettings(Table):
-    """One account; its keys come from secret files or credentials."""
+    """One account; its keys come from secret files or credentials.
 
-    venue: VenueText
+    A leg without ``@account`` uses the account that is called like its venue.
+    """
+
+    venue: VenueText = ""
+    """Empty: the venue that the account is called like."""
     api_key: SecretStr | None = None
     api_secret: SecretStr | None = None
     private_key: SecretStr | None = None
     passphrase: SecretStr | None = None
+    allow_withdraw: bool = False
+    """Start although the key can withdraw or transfer."""
+    allow_any_ip: bool = False
+    """Start on a live venue although the key is not bound to an address."""
 
     def secrets(self) -> dict[str, str]:
         """Return what a plugin gets, and nobody else."""
@@ -239,10 +247,10 @@ class Settings(BaseSettings):
                 raise ValueError(f"hedges.{name}: the name of a key cannot name a hedge")
         for name, hedge in self.hedges.items():
             for leg, ref in (("spot", hedge.spot_ref), ("futures", hedge.futures_ref)):
-                account = self.accounts.get(ref.account)
-                if account is not None and account.venue != ref.venue:
+                account = self.accounts.get(ref.account_name)
+                if account is not None and account.venue not in ("", ref.venue):
                     raise ValueError(
-                        f"hedges.{name}.{leg}: account {ref.account} is one of {account.venue},"
+                        f"hedges.{name}.{leg}: account {ref.account_name} is of {account.venue},"
                         f" not of {ref.venue}"
                     )
         for name, raw in self.venues.items():

@@ -151,6 +151,11 @@ class VenueRef:
         return f"{self.name}:{self.sub}" if self.sub else self.name
 
     @property
+    def account_name(self) -> str:
+        """Return whose keys it trades with: the account named, else the venue's own."""
+        return self.account or self.sub or self.name
+
+    @property
     def slug(self) -> str:
         """Return the form that the name of a hedge and of a directory can hold."""
         parts = (self.name, self.sub, self.account)

@@ -205,6 +205,10 @@ class LegAudited(Event, frozen=True, kw_only=True):
     audit_id: int
     asked_at: int
     server_at: int
+    clock_offset: int | None = None
+    """The venue's time less ours, ns: taken halfway between asking for it and the answer."""
+    clock_error: int = 0
+    """Half that round trip, ns: the offset is known no better than this."""
     found: tuple[OrderReport, ...] = ()
     missing: tuple[str, ...] = ()
     open_orders: tuple[OrderReport, ...] = ()

@@ -431,7 +431,7 @@ def _place(
         limit_price=limit_price,
         time_in_force=time_in_force,
         reduce_only=reduce_only,
-        signed_at=engine.now + engine.volatile.clock_offset[leg],
+        signed_at=engine.now + engine.volatile.clock_offset.get(leg, 0),
         recv_window_ms=book.terms.recv_window_ms,
     )
     seen = engine.market.observe(engine.inventory, engine.position)

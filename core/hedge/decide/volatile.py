@@ -16,6 +16,9 @@ from hedge.decide.terms import HedgeTerms, InventoryRule, millis
 from hedge.model import Balance, Fill, Leg
 from hedge.model.numbers import SECOND
 
+CLOCK_ERROR_MAX = SECOND // 4
+"""A clock that was asked over a slower line than this says nothing of ours."""
+
 
 class Witness(msgspec.Struct, frozen=True, kw_only=True):
     """One read that disagreed with the books; a second one must agree with it (R9)."""
@@ -88,8 +91,8 @@ class Volatile:
         self.enter_now = False
         self.last_hedge: OrderRecord | None = None
         self.lease_waits = 0
-        self.clock_offset = {Leg.SPOT: 0, Leg.FUTURES: 0}
-        """What to add to our time to get the venue's, ns."""
+        self.clock_offset: dict[Leg, int] = {}
+        """What to add to our time to get the venue's, ns; as the last audit measured it."""
         self.ending: tuple[int, str, str] | None = None
         """Exit code, reason and text of an end that waits for its closing equity."""
         self.noticed: set[str] = set()
@@ -128,6 +131,8 @@ class Volatile:
         if notes.dirty_at <= event.asked_at:
             notes.dirty_at = 0
         notes.missing = dict.fromkeys(event.missing, event.server_at)
+        if event.clock_offset is not None and event.clock_error <= CLOCK_ERROR_MAX:
+            self.clock_offset[event.leg] = event.clock_offset
         self.audit_just_in = True
 
     def unread(self, leg: Leg, event: e.LegUnread, at: int) -> None:

@@ -11,7 +11,7 @@ from hedge.decide import exposure, funding_policy, steps
 from hedge.decide.mode import Mode, Trigger, Trip
 from hedge.decide.terms import Action, AfterExternal, millis, seconds
 from hedge.model import LEGS, FillKind, Leg
-from hedge.model.numbers import DAY, HOUR, MINUTE, SECOND, ZERO, plain
+from hedge.model.numbers import DAY, HOUR, MINUTE, MS, SECOND, ZERO, plain
 
 if TYPE_CHECKING:
     from hedge.decide.engine import Engine
@@ -23,6 +23,8 @@ DOUBT_ALARM_S = 60
 DOUBT_LOCK_S = 300
 DOWN_ALARM_S = 30
 FRESH_AGAIN_S = 60
+CLOCK_WARN_MS = 250
+CLOCK_FREEZE_MS = 500
 MARGIN_WARN = Decimal("0.4")
 MARGIN_FREEZE = Decimal("0.6")
 MARGIN_PAGE = Decimal("0.8")
@@ -45,6 +47,7 @@ def decide(engine: "Engine") -> None:
     _doubt(engine)
     _exposure(engine, active=active)
     if engine.volatile.audit_just_in:
+        _clocks(engine)
         _funding(engine)
         _margin(engine)
         _loss(engine)
@@ -274,6 +277,24 @@ def _may_mend(engine: "Engine", but: str = "") -> bool:
         and not books.run.waiting
         and not locked
     )
+
+
+def _clocks(engine: "Engine") -> None:
+    """Our clock against the venues': signatures are corrected, a wild clock freezes (ADR 0014)."""
+    offsets = engine.volatile.clock_offset
+    if not offsets:
+        return
+    leg = max(offsets, key=lambda one: abs(offsets[one]))
+    off = abs(offsets[leg])
+    text = f"our clock is {-offsets[leg] // MS} ms ahead of the {leg.value} venue's"
+    if off >= millis(CLOCK_WARN_MS):
+        engine.alarm("CLOCK_OFFSET", "warning", text)
+    else:
+        engine.settle("CLOCK_OFFSET")
+    if off >= millis(CLOCK_FREEZE_MS):
+        engine.trip("CLOCK_OFFSET", Trip.FREEZE_SPOT, text)
+    elif off < millis(CLOCK_WARN_MS):
+        engine.untrip("CLOCK_OFFSET")
 
 
 def _funding(engine: "Engine") -> None:

@@ -36,6 +36,8 @@ class Auditor:
         symbol = (self._terms.spot if spot else self._terms.futures).instrument.symbol
         asked_at = self._clock.now()
         server_at = await gateway.read_clock()
+        error = (self._clock.now() - asked_at) // 2
+        offset = server_at - asked_at - error
         found: list[OrderReport] = []
         missing: list[str] = []
         for client_order_id in command.ask_ids:
@@ -54,6 +56,8 @@ class Auditor:
                 audit_id=command.audit_id,
                 asked_at=asked_at,
                 server_at=server_at,
+                clock_offset=offset,
+                clock_error=error,
                 found=tuple(found),
                 missing=tuple(missing),
                 open_orders=open_orders,
@@ -72,6 +76,8 @@ class Auditor:
             audit_id=command.audit_id,
             asked_at=asked_at,
             server_at=server_at,
+            clock_offset=offset,
+            clock_error=error,
             found=tuple(found),
             missing=tuple(missing),
             open_orders=open_orders,

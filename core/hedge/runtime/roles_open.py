@@ -102,7 +102,7 @@ def _context(
     shared: dict[tuple[str, str], dict[str, Any]],
 ) -> VenueContext:
     secrets: Mapping[str, str] = {}
-    account = settings.accounts.get(ref.account)
+    account = settings.accounts.get(ref.account_name)
     if account is not None:
         secrets = account.secrets()
     return VenueContext(

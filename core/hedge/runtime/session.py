@@ -45,6 +45,7 @@ from hedge.runtime import picture
 from hedge.runtime.effects import Effects
 from hedge.runtime.pump import Pump
 from hedge.runtime.recorder import Recorder
+from hedge.runtime.rights import objections
 from hedge.runtime.roles_open import Roles, open_roles
 from hedge.runtime.sinks import account_sink, market_sink
 from hedge.runtime.snapshot import HedgeSnapshot
@@ -120,6 +121,7 @@ class Session:
         if self._clock.virtual:
             self._clock.begin_at(last_at)
         _same_instruments(terms, before, self.engine)
+        self._objections = await self._judge_keys()
         committer = self._committer()
         self.pump = Pump(self.engine, self.log, committer, fail=self.fail)
         self.pump.watchers.extend(watchers)
@@ -139,6 +141,28 @@ class Session:
         self._stack.push_async_callback(self._effects.close)
         self.pump.perform = self._effects.perform
 
+    async def _judge_keys(self) -> list[str]:
+        """Refuse to begin with a key that may too little or too much (exit 5, nothing sent).
+
+        An open hedge is not left alone for it: there the objections become an alarm.
+        """
+        roles, hedge = self.roles, self.settings
+        asked = {
+            (ref.venue, ref.account_name): (ref, check)
+            for ref, check in (
+                (hedge.spot_ref, roles.spot_check),
+                (hedge.futures_ref, roles.futures_check),
+            )
+        }
+        found: list[str] = []
+        for ref, check in asked.values():
+            rights = await self._read(check.read_key_rights)
+            account = self.plan.resolved.settings.accounts.get(ref.account_name)
+            found += objections(ref, rights, account, self._host.environment(ref.venue))
+        if found and not (self.engine.inventory or self.engine.position):
+            raise SafetyRefusal("\n".join(found))
+        return found
+
     def _claim(self) -> None:
         """Own the perpetual, and in account mode the coin, on their accounts: for this user."""
         settings = self.settings
@@ -149,7 +173,8 @@ class Session:
             simulated = Can.VIRTUAL_TIME in self._host.spec(ref.venue).can
             # A simulated account lives in the hedge's directory, and so does the claim on it.
             where = self.directory if simulated else claims_directory()
-            self._held.append(claim(where, ref.venue, ref.account, instrument))
+            account = ref.account if simulated else ref.account_name
+            self._held.append(claim(where, ref.venue, account, instrument))
 
     async def _terms(self) -> HedgeTerms:
         settings = self.settings
@@ -266,6 +291,8 @@ class Session:
             self.log.sync()
             clear_restored_mark(self.directory)
         self._restarts()
+        if self._objections:
+            self._alarm("KEY_RIGHTS", "page", "; ".join(self._objections))
         spot, futures = terms.spot.instrument.symbol, terms.futures.instrument.symbol
         roles = self.roles
         await roles.spot_feed.listen(spot, market_sink(Leg.SPOT, clock, feed))
@@ -283,6 +310,9 @@ class Session:
                 adopt=self.plan.adopt,
             )
         )
+
+    def _alarm(self, key: str, level: str, text: str) -> None:
+        self.pump.feed(e.ShellAlarmed(at=self._clock.now(), key=key, level=level, text=text))
 
     def _restarts(self) -> None:
         """More than three restarts in ten minutes: start LOCKED and let a person look."""

@@ -179,7 +179,7 @@ CONFIG_ERRORS = {
     ),
     HEDGE + '[accounts.carry]\nvenue = "bybit"\n[hedges.eth]\nspot = "sim@carry"\nfutures = "sim"\n'
     'symbol = "ETH/USDT"\nusd = 1': (
-        "hedges.eth.spot: account carry is one of bybit, not of sim"
+        "hedges.eth.spot: account carry is of bybit, not of sim"
     ),
     HEDGE.replace("hedges.btc", "hedges.funding"): (
         "hedges.funding: the name of a key cannot name a hedge"

@@ -223,6 +223,8 @@ class Desk:
         """What an audit of a leg meets: "" (an answer), ``fail``, ``refuse`` or ``hang``."""
         self.stale_reads = {SPOT: None, FUTURES: None}
         """A holding that reads keep answering with, whatever is true."""
+        self.clock_offset = {SPOT: None, FUTURES: None}
+        """What an audit measures: the venue's clock less ours, ns."""
         self.leasing = True
         self.cancelling = "yes"
         self.quoting = {SPOT: True, FUTURES: True}
@@ -377,7 +379,8 @@ class Desk:
             leg=leg,
             audit_id=command.audit_id,
             asked_at=self.now,
-            server_at=self.now,
+            server_at=self.now + (self.clock_offset[leg] or 0),
+            clock_offset=self.clock_offset[leg],
             found=tuple(orders[i].report(self.now) for i in command.ask_ids if i in orders),
             missing=tuple(i for i in command.ask_ids if i not in orders),
             open_orders=tuple(

@@ -12,6 +12,7 @@ from hedge.decide import events as e
 from hedge.decide.mode import Mode, Trip
 from hedge.decide.terms import AfterExternal, InventoryRule
 from hedge.model import FillKind, Position, PositionMode, StreamKind
+from hedge.model.numbers import MS, SECOND
 
 
 @pytest.fixture
@@ -336,6 +337,22 @@ def test_a_pushed_position_is_read_again_until_no_lag_can_explain_the_read(open_
     desk.stale_reads[FUTURES] = None
     desk.run(12)
     assert "EXTERNAL_FUTURES" in desk.alarms, "an old read has not made the push forgotten"
+
+
+def test_a_clock_that_is_off_is_corrected_warned_of_then_freezes_and_clears(building):
+    building.clock_offset[FUTURES] = -300 * MS
+    building.run(15)
+    assert "CLOCK_OFFSET" in building.alarms and building.books.trip == Trip.OK
+    building.fill()
+    building.run(1)
+    assert building.orders(FUTURES)[-1].signed_at % SECOND == 700 * MS, "signed in its time"
+    assert building.orders(SPOT)[-1].signed_at % SECOND == 0, "the other venue's clock agrees"
+    building.clock_offset[FUTURES] = 600 * MS
+    building.run(15)
+    assert building.books.trips["CLOCK_OFFSET"] == Trip.FREEZE_SPOT and building.resting() is None
+    building.clock_offset[FUTURES] = 20 * MS
+    building.run(15)
+    assert building.books.trip == Trip.OK and "CLOCK_OFFSET" not in building.alarms
 
 
 def lose(desk, *prices):
