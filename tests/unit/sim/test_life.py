@@ -3,6 +3,7 @@
 Method: whole stretches in jumping time; truth files cut at every byte of their last record.
 """
 
+import bisect
 import itertools
 import os
 import signal
@@ -317,7 +318,8 @@ def test_a_taking_order_cut_off_before_its_end_does_not_rest(tmp_path: Path):
         return isinstance(record, Accepted) and record.order.time_in_force is ioc
 
     kept = max(number for number, record in enumerate(records) if taking(record)) + 1
-    cut = next(n for n in range(PAGE, len(whole)) if len(scanned(tmp_path, whole[:n])) == kept)
+    sizes = range(len(whole))
+    cut = bisect.bisect_left(sizes, kept, PAGE, key=lambda n: len(scanned(tmp_path, whole[:n])))
     path.write_bytes(whole[:cut])
 
     async def main(world: World) -> None:
