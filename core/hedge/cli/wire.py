@@ -18,11 +18,12 @@ from hedge.config.layers import Flags
 from hedge.config.plan import RunPlan, request_id
 from hedge.config.resolver import Resolved, resolve
 from hedge.config.values import to_decimal
-from hedge.errors import ConfigError, SafetyRefusal, UsageError
+from hedge.errors import ConfigError, UsageError
 from hedge.model.numbers import plain
 from hedge.plugins.host import PluginHost, load_plugins
 from hedge.roles import Can
 
+DRY = "dry"
 REQUEST = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 
 
@@ -90,10 +91,14 @@ def make_plan(
     environments, host = _environments(resolved, live=line.live)
     virtual = all(Can.VIRTUAL_TIME in host.spec(venue).can for venue in environments)
     _check_pace(line, resolved, host, environments, virtual=virtual)
-    live = _allow_live(line, resolved, environments)
+    dry = line.dry_run and not virtual
+    live = not dry and _allow_live(line, resolved, environments)
     if live and not line.live:  # confirmed in person: what --live refuses is refused here too
         _environments(resolved, live=True)
     state = prepare_dir(state_dir(line.state_dir, environ))
+    if dry:  # made-up fills never stand in the journal of a hedge that is real
+        state = prepare_dir(state / DRY)
+        say(f"dry run: live prices, no order leaves; its journal is in {state}")
     return RunPlan(
         resolved=resolved,
         names=resolved.names,
@@ -172,8 +177,6 @@ def _check_pace(
         raise ConfigError(f"run.speed: {speed} needs virtual time, and {', '.join(real)} has none")
     if line.sim_reset and not virtual:
         raise UsageError("--sim-reset: only for hedges whose venues are all simulated")
-    if line.dry_run and not virtual:
-        raise SafetyRefusal("--dry-run: this version can simulate fills on simulated venues only")
 
 
 def _allow_live(line: Line, resolved: Resolved, environments: Mapping[str, str]) -> bool:

@@ -5,11 +5,13 @@ import contextlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from hedge.config.settings import HedgeSettings, Settings
 from hedge.config.values import VenueRef
+from hedge.model import Leg
 from hedge.plugins.host import PluginHost
 from hedge.roles import (
     AccountCheck,
@@ -24,6 +26,8 @@ from hedge.roles import (
 )
 
 CLOSE_S = 5
+DRY_CASH = Decimal(1_000_000)
+"""What a dry run of a hedge measured in coins begins with on each leg, in quote, times ten."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,16 +56,20 @@ async def open_roles(
     clock: Clock,
     directory: Path,
     shared: dict[tuple[str, str], dict[str, Any]],
+    dry: bool = False,
 ) -> Roles:
     """Build every role of the hedge from its plugins, and open it on ``stack``.
 
     ``shared`` maps (venue, account) to what all roles of one connection share in this process.
+    With ``dry`` the feeds and the funding are the venues', and the accounts are ours.
     """
     spot, futures = hedge.spot_ref, hedge.futures_ref
     at_spot, at_futures = (
         _context(host, ref, settings=settings, clock=clock, directory=directory, shared=shared)
         for ref in (spot, futures)
     )
+    if dry:
+        return await _open_dry(stack, host, hedge, at_spot, at_futures, directory)
     asked = {
         "spot_feed": host.spot_feed(spot.venue, at_spot),
         "spot_gateway": host.spot_gateway(spot.venue, at_spot),
@@ -81,6 +89,40 @@ async def open_roles(
         shared_wallet=one_pot and Can.SHARED_WALLET in host.spec(spot.venue).can,
         providers=tuple(f"{name}={provider}" for name, (_, provider) in asked.items()),
     )
+
+
+async def _open_dry(  # noqa: PLR0917 - the same six things as its only caller
+    stack: contextlib.AsyncExitStack,
+    host: PluginHost,
+    hedge: HedgeSettings,
+    at_spot: VenueContext,
+    at_futures: VenueContext,
+    directory: Path,
+) -> Roles:
+    """Open the public roles alone, over an account of this process."""
+    from hedge.runtime import dry  # noqa: PLC0415 - most runs are not
+
+    clock = at_spot.clock
+    cash = (hedge.usd or DRY_CASH) * 10
+    account = dry.DryAccount(directory / dry.FILE_NAME, cash=cash, at=clock.now())
+    stack.callback(account.close)
+    spot_feed, spot_from = host.spot_feed(hedge.spot_ref.venue, at_spot)
+    futures_feed, futures_from = host.futures_feed(hedge.futures_ref.venue, at_futures)
+    source, source_from = host.funding_source(hedge.futures_ref.venue, at_futures)
+    asked: dict[str, Any] = {
+        "spot_feed": dry.DryFeed(spot_feed, account, Leg.SPOT, clock),
+        "spot_gateway": dry.DryGateway(account, Leg.SPOT, hedge.symbol, clock),
+        "spot_check": dry.DryCheck(Leg.SPOT),
+        "futures_feed": dry.DryFeed(futures_feed, account, Leg.FUTURES, clock),
+        "futures_gateway": dry.DryGateway(account, Leg.FUTURES, hedge.perpetual, clock),
+        "futures_check": dry.DryCheck(Leg.FUTURES),
+        "funding": dry.DryFunding(source, account, clock),
+    }
+    for name, role in asked.items():
+        await role.__aenter__()
+        stack.push_async_callback(_close, role, name)
+    providers = (f"spot_feed={spot_from}", f"futures_feed={futures_from}", f"funding={source_from}")
+    return Roles(**asked, shared_wallet=False, providers=(*providers, "gateways=dry run"))
 
 
 async def _close(role: Closable, name: str) -> None:

@@ -109,6 +109,7 @@ class Session:
             clock=self._clock,
             directory=self.directory,
             shared=shared,
+            dry=self._dry,
         )
         self.log = JournalLog.open(self.directory, hedge=self.name, at=self._clock.now())
         self._stack.callback(self.log.close)
@@ -163,8 +164,17 @@ class Session:
             raise SafetyRefusal("\n".join(found))
         return found
 
+    @property
+    def _dry(self) -> bool:
+        """Return whether fills are made up here; simulated venues make up theirs themselves."""
+        refs = (self.settings.spot_ref, self.settings.futures_ref)
+        virtual = all(Can.VIRTUAL_TIME in self._host.spec(ref.venue).can for ref in refs)
+        return self.plan.dry_run and not virtual
+
     def _claim(self) -> None:
         """Own the perpetual, and in account mode the coin, on their accounts: for this user."""
+        if self._dry:
+            return
         settings = self.settings
         claims = [(settings.futures_ref, settings.perpetual)]
         if settings.inventory is InventoryRule.ACCOUNT:
