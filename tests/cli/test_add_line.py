@@ -144,8 +144,15 @@ def test_simulated_means_only_on_real_venues_is_refused(
     line = {**SHORT, "futures": "acme", "live": True}
     with pytest.raises(UsageError, match="--sim-reset"):
         plan(tmp_path, acme, **line, sim_reset=True)
-    with pytest.raises(SafetyRefusal, match="--dry-run"):
-        plan(tmp_path, acme, **line, dry_run=True)
+
+
+def test_a_dry_run_moves_no_money_and_keeps_a_journal_apart(
+    tmp_path: Path, acme: dict[str, str]
+) -> None:
+    made = plan(tmp_path, acme, **{**SHORT, "futures": "acme"}, dry_run=True)
+    assert made.dry_run and not made.live and made.state_dir.name == "dry"
+    simulated = plan(tmp_path, **SHORT, dry_run=True)
+    assert simulated.state_dir.name != "dry", "a simulated venue makes up its own fills"
 
 
 def test_an_account_nobody_declared(tmp_path: Path, acme: dict[str, str]) -> None:
