@@ -73,7 +73,12 @@ class Engine:
                 return ()
             if not self.touched and kind in REPEATED and self.now < self._wake_at:
                 return ()
+            if type(event) is e.FillSeen and self._hedged_at_once(event):
+                return self._taken()
         self._decide()
+        return self._taken()
+
+    def _taken(self) -> tuple[AnyCommand, ...]:
         commands = tuple(self._out)
         self._out.clear()
         return commands
@@ -272,6 +277,41 @@ class Engine:
         spot, futures = quotes[Leg.SPOT], quotes[Leg.FUTURES]
         return calm is None or spot is None or futures is None or not calm.covers(spot, futures)
 
+    def _hedged_at_once(self, event: e.FillSeen) -> bool:
+        """Hedge a spot fill before anything else is looked at, and look at the rest a moment later.
+
+        The order passes the gate with the trips that stand; only the watching for new ones waits.
+        """
+        if event.fill.leg is not Leg.SPOT or not self._only_trades:
+            return False
+        self.reason = ""
+        if not trading.hedge(self):
+            return False
+        self._ask_to_be_woken(self.now)
+        return True
+
+    @property
+    def _only_trades(self) -> bool:
+        """Return whether nothing but trading is under way: no start, no end, no person's wish."""
+        books, notes = self.books, self.volatile
+        return (
+            books.mode is not Mode.HALT
+            and notes.recovered
+            and notes.begun
+            and notes.asked is None
+            and notes.ending is None
+            and not notes.recording_ended_at
+            and not books.equity_wanted
+            and not books.stopping_at
+            and not books.asked
+            and not books.ended
+        )
+
+    def _ask_to_be_woken(self, due: int) -> None:
+        if due < self._wake_at and not self.books.ended:
+            self._wake_at = max(due, self.now + WAKE_APART)
+            self._out.append(c.WakeAt(wake_at=self._wake_at))
+
     def _decide(self) -> None:
         if self.books.ended:
             return
@@ -286,9 +326,7 @@ class Engine:
         if modes.decide(self):
             trading.decide(self)
         self.volatile.audit_just_in = False
-        if self._due < self._wake_at and not self.books.ended:
-            self._wake_at = max(self._due, self.now + WAKE_APART)
-            self._out.append(c.WakeAt(wake_at=self._wake_at))
+        self._ask_to_be_woken(self._due)
 
     # -- what the rooms ask ----------------------------------------------------------------------
 

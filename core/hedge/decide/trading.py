@@ -27,6 +27,13 @@ def decide(engine: "Engine") -> None:
     _spot(engine, hedged=hedged)
 
 
+def hedge(engine: "Engine") -> bool:
+    """Bring the futures leg to its target; return whether an order was issued for it."""
+    before = engine.books.futures.sequence
+    _futures(engine)
+    return engine.books.futures.sequence > before
+
+
 # -- the futures leg -----------------------------------------------------------------------------
 
 
