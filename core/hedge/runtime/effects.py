@@ -45,6 +45,7 @@ class Effects:
         roles: Roles,
         terms: HedgeTerms,
         mids: Mids,
+        decided_at: Callable[[], int],
         feed: Callable[[e.AnyEvent], None],
         committer: Committer,
         end: Callable[[c.EndRun], None],
@@ -53,6 +54,7 @@ class Effects:
         self._roles = roles
         self._terms = terms
         self._mids = mids
+        self._decided_at = decided_at
         self._feed = feed
         self._committer = committer
         self._end = end
@@ -98,10 +100,11 @@ class Effects:
 
     def _place(self, order: Order) -> None:
         gateway = self._gateway(order.leg)
+        too_late = self._decided_at() + order.recv_window_ms * MS + SECOND
 
         async def send() -> OrderReport:
-            # Signed when it was decided: a process that stalled since then must not send it.
-            if self._clock.now() - order.signed_at > order.recv_window_ms * MS + SECOND:
+            # A process that stalled since it was decided must not send it any more.
+            if self._clock.now() > too_late:
                 raise Refused("stalled before the send", code="STALLED_BEFORE_SEND")
             return await gateway.place_order(order)
 

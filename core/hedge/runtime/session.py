@@ -135,6 +135,7 @@ class Session:
             roles=self.roles,
             terms=terms,
             mids=self.engine.market,
+            decided_at=lambda: self.engine.now,
             feed=self.pump.feed,
             committer=committer,
             end=self._end,
