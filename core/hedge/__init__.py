@@ -4,10 +4,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hedge import errors, model, roles
+    from hedge import errors, model, roles, transport
     from hedge.hookspecs import hookimpl
 
-__all__ = ["errors", "hookimpl", "model", "roles"]
+__all__ = ["errors", "hookimpl", "model", "roles", "transport"]
 
 
 def __getattr__(name: str) -> Any:

@@ -32,6 +32,7 @@ TABLE = {
     "journal": Entry("hedge.cli.journal_cmd", "app", "check, back up, restore, upgrade the record"),
     "config": Entry("hedge.cli.config_cmd", "app", "show the configuration and its sources"),
     "plugins": Entry("hedge.cli.plugins_cmd", "app", "list what is installed and what may load"),
+    "sim": Entry("hedge_sim.command", "app", "serve a simulated venue behind a real protocol"),
 }
 
 

@@ -198,8 +198,10 @@ def _audit_due(engine: "Engine", book: LegBook, notes: LegNotes) -> int:
         return 0
     if book.doubtful:
         return notes.last_asked_at + millis(limits.retry_ms)
-    if notes.dirty_at or book.owed:
+    if notes.dirty_at:
         return max(notes.last_asked_at + AUDIT_APART, notes.not_before)
+    if book.owed:  # what it was filled at usually follows within milliseconds
+        return max(notes.last_asked_at, book.changed_at) + AUDIT_APART
     halted = engine.books.mode is Mode.HALT and engine.volatile.recovered
     every = limits.audit_halt_ms if halted else limits.audit_active_ms
     return notes.last_asked_at + millis(every)

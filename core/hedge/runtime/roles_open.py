@@ -26,6 +26,8 @@ from hedge.roles import (
 )
 
 CLOSE_S = 5
+LOCAL_KEYS = {"api_key": "sim-key", "api_secret": "sim-secret"}
+"""No secret: what `hedge sim serve` answers to; used where a loopback venue was given no key."""
 DRY_CASH = Decimal(1_000_000)
 """What a dry run of a hedge measured in coins begins with on each leg, in quote, times ten."""
 
@@ -143,10 +145,10 @@ def _context(
     directory: Path,
     shared: dict[tuple[str, str], dict[str, Any]],
 ) -> VenueContext:
-    secrets: Mapping[str, str] = {}
     account = settings.accounts.get(ref.account_name)
-    if account is not None:
-        secrets = account.secrets()
+    secrets: Mapping[str, str] = account.secrets() if account is not None else {}
+    if not secrets and host.environment(ref.venue) == "local":
+        secrets = LOCAL_KEYS
     return VenueContext(
         settings=host.settings(ref.venue),
         clock=clock,
