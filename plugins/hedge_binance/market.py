@@ -1,0 +1,289 @@
+"""Market data: best bid and ask with the depth behind them, and the marks of perpetuals.
+
+Spot has one stream connection; USD-M has two, because ``/public`` (book) and ``/market`` (mark
+price) may not share one. Source: "Important WebSocket Change Notice" of the official USD-M pages.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+import msgspec
+
+from hedge.errors import Unreachable
+from hedge.model import (
+    Instrument,
+    Leg,
+    Quote,
+    StreamAlive,
+    StreamDown,
+    StreamKind,
+    StreamUp,
+)
+from hedge.model.numbers import MS, ZERO
+from hedge.roles import MarketSink
+from hedge.transport import Calls, Line, Socket
+from hedge_binance import parse, wire
+from hedge_binance.instruments import Listing
+from hedge_binance.link import Link, Role
+
+Handler = Callable[[msgspec.Raw], None]
+MarkSeen = Callable[[wire.MarkPrice], None]
+_ALIVE = StreamAlive(kind=StreamKind.MARKET)
+_UP = StreamUp(kind=StreamKind.MARKET)
+_ids = itertools.count(1)
+
+
+class Channel:
+    """One stream connection: its subscriptions, and where each stream's frames go."""
+
+    def __init__(
+        self, link: Link, url: str, name: str, told: "Callable[[Channel, object], None]"
+    ) -> None:
+        self.link = link
+        self.url = url
+        self.name = name
+        self.socket: Socket | None = None
+        self.up = False
+        self._told = told
+        self._routes: dict[str, list[Handler]] = {}
+        self._lead = 0
+        self._timeout_ms = link.settings.read_timeout_ms
+        self._calls: Calls[int, wire.StreamFrame] = Calls(
+            name=name, clock=link.clock, on_trouble=link.trouble
+        )
+
+    async def subscribe(self, streams: Mapping[str, Handler]) -> None:
+        """Add streams; the connection is dialled with the first."""
+        fresh = [stream for stream in streams if stream not in self._routes]
+        for stream, handler in streams.items():
+            self._routes.setdefault(stream, []).append(handler)
+        if self.socket is None:
+            link = self.link
+            self.socket = Socket(
+                self._where,
+                name=self.name,
+                clock=link.clock,
+                on_frame=self._on_frame,
+                on_trouble=link.trouble,
+                on_state=self._on_state,
+                resubscribe=self._resubscribe,
+                probe=self._probe,
+                limits=link.socket_limits,
+            )
+            await link.enter(self.socket)
+        elif fresh:
+            for line in self.socket.lines:
+                await self._ask(line, "SUBSCRIBE", fresh)
+
+    async def _where(self) -> str:
+        return f"{self.url}/stream?streams={'/'.join(self._routes)}"
+
+    async def _resubscribe(self, line: Line) -> None:
+        # The streams stand in the URL already; to name them again has the venue acknowledge them.
+        await self._ask(line, "SUBSCRIBE", list(self._routes))
+
+    async def _probe(self, line: Line) -> None:
+        await self._ask(line, "LIST_SUBSCRIPTIONS", None)
+
+    async def _ask(self, line: Line, method: str, params: list[str] | None) -> None:
+        call_id = next(_ids)
+        question = {"method": method, "id": call_id}
+        payload = msgspec.json.encode(question if params is None else question | {"params": params})
+        frame = await self._calls.ask(
+            line, call_id, payload, timeout_ms=self._timeout_ms, read=True
+        )
+        if frame.error is not None:
+            raise Unreachable(f"{self.name}: {method} {frame.error.code} {frame.error.msg[:80]}")
+
+    def _on_state(self, news: StreamUp | StreamDown | StreamAlive) -> None:
+        if not isinstance(news, StreamAlive):
+            self.up = isinstance(news, StreamUp)
+        self._told(self, news)
+
+    def _on_frame(self, line: Line, view: memoryview) -> None:
+        frame = parse.stream_frame(bytes(view))
+        handlers = self._routes.get(frame.stream)
+        if handlers is None:
+            self._on_other(frame)
+        elif line.number >= self._lead:
+            # While a line is replaced both tell; the older one's news may be late.
+            self._lead = line.number
+            for handler in handlers:
+                handler(frame.data)
+        self._told(self, _ALIVE)
+
+    def _on_other(self, frame: wire.StreamFrame) -> None:
+        if frame.id is not None:
+            self._calls.answer(frame.id, frame)
+        elif frame.stream == "!serverShutdown" or frame.e == "serverShutdown":
+            if self.socket is not None:
+                self.socket.rotate("serverShutdown")
+        else:
+            self._calls.stray(f"stream {frame.stream[:40]!a}")
+
+
+class Book:
+    """Best bid and ask of one instrument, with the depth the last depth frame showed."""
+
+    def __init__(self, link: Link, listing: Listing, *, futures: bool) -> None:
+        self.listing = listing
+        self.sinks: list[MarketSink] = []
+        self._now = link.clock.now
+        self._futures = futures
+        self._bid_depth: Decimal = ZERO
+        self._ask_depth: Decimal = ZERO
+
+    def on_ticker(self, data: msgspec.Raw) -> None:
+        ticker = parse.book_ticker(data)
+        per_coin = self.listing.per_coin
+        quote = Quote(
+            symbol=self.listing.symbol,
+            bid=per_coin(ticker.bid),
+            ask=per_coin(ticker.ask),
+            bid_depth=self._bid_depth,
+            ask_depth=self._ask_depth,
+            seen_at=self._now(),
+        )
+        for sink in self.sinks:
+            sink(quote)
+
+    def on_depth(self, data: msgspec.Raw) -> None:
+        found = parse.futures_depth(data) if self._futures else parse.spot_depth(data)
+        self._bid_depth = parse.depth(found.bids, self.listing)
+        self._ask_depth = parse.depth(found.asks, self.listing)
+
+
+class Marks:
+    """The mark price of one perpetual, to feeds and to the funding source."""
+
+    def __init__(self, listing: Listing) -> None:
+        self.listing = listing
+        self.sinks: list[MarketSink] = []
+        self.seen: list[MarkSeen] = []
+
+    def on_mark(self, data: msgspec.Raw) -> None:
+        news = parse.mark_price(data)
+        if self.sinks:
+            mark = parse.mark(news, self.listing)
+            for sink in self.sinks:
+                sink(mark)
+        for seen in self.seen:
+            seen(news)
+
+
+class Market:
+    """The streams of one leg."""
+
+    def __init__(self, link: Link, leg: Leg) -> None:
+        self.link = link
+        self.leg = leg
+        self._futures = leg is Leg.FUTURES
+        self._books: dict[str, Book] = {}
+        self._marks: dict[str, Marks] = {}
+        self._sinks: list[MarketSink] = []
+        self._told_up = False
+        self._told_at = 0
+        self._every = link.settings.heartbeat_ms * MS
+        hosts = link.settings.hosts
+        if self._futures:
+            url = hosts.futures_stream_url
+            self._book_channel = self._channel(f"{url}/public", "binance futures book")
+            self._mark_channel = self._channel(f"{url}/market", "binance futures marks")
+        else:
+            self._book_channel = self._channel(hosts.spot_stream_url, "binance spot book")
+            self._mark_channel = self._book_channel
+
+    def _channel(self, url: str, name: str) -> Channel:
+        return Channel(self.link, url, name, self._state)
+
+    async def listen(self, listing: Listing, sink: MarketSink) -> None:
+        """Tell quotes, and a perpetual's marks."""
+        self._sinks.append(sink)
+        if self._told_up:
+            sink(_UP)
+        book = self._books.get(listing.native)
+        if book is None:
+            book = self._books[listing.native] = Book(self.link, listing, futures=self._futures)
+        book.sinks.append(sink)
+        if len(book.sinks) == 1:
+            name = listing.native.lower()
+            streams = {f"{name}@bookTicker": book.on_ticker, f"{name}@depth5@100ms": book.on_depth}
+            await self._book_channel.subscribe(streams)
+        if self._futures:
+            marks = self._marks_of(listing)
+            marks.sinks.append(sink)
+            await self._follow(marks)
+
+    async def listen_marks(self, listing: Listing, seen: MarkSeen) -> None:
+        """Hand the mark price's frames to the funding source."""
+        marks = self._marks_of(listing)
+        marks.seen.append(seen)
+        await self._follow(marks)
+
+    def _marks_of(self, listing: Listing) -> Marks:
+        return self._marks.setdefault(listing.native, Marks(listing))
+
+    async def _follow(self, marks: Marks) -> None:
+        if len(marks.sinks) + len(marks.seen) == 1:
+            name = marks.listing.native.lower()
+            await self._mark_channel.subscribe({f"{name}@markPrice@1s": marks.on_mark})
+
+    def _state(self, _: Channel, news: object) -> None:
+        """Say up when all that was dialled is up, down when the first of it goes."""
+        if news is _ALIVE or isinstance(news, StreamAlive):
+            now = self.link.clock.now()
+            if self._told_up and now - self._told_at > self._every:
+                self._tell(_ALIVE)
+            return
+        dialled = [c for c in (self._book_channel, self._mark_channel) if c.socket is not None]
+        if all(channel.up for channel in dialled):
+            if not self._told_up:
+                self._told_up = True
+                self._tell(_UP)
+        elif self._told_up and isinstance(news, StreamDown):
+            self._told_up = False
+            self._tell(news)
+
+    def _tell(self, news: StreamUp | StreamDown | StreamAlive) -> None:
+        self._told_at = self.link.clock.now()
+        for sink in self._sinks:
+            sink(news)
+
+
+async def market_of(link: Link, leg: Leg) -> Market:
+    """Return the one set of streams of a leg."""
+    found = link.markets.get(leg)
+    if found is None:
+        found = link.markets[leg] = Market(link, leg)
+    return found
+
+
+class Feed(Role):
+    """`hedge.roles.MarketFeed` of one leg."""
+
+    leg: Leg
+
+    async def read_instruments(self) -> tuple[Instrument, ...]:
+        found = await self.link.read_listings(self.leg)
+        return tuple(listing.instrument for listing in found.values())
+
+    async def read_instrument(self, symbol: str) -> Instrument:
+        """Return the instrument as it is now; a bundle's multiplier is confirmed by prices."""
+        return (await self.link.read_listing(self.leg, symbol)).instrument
+
+    async def listen(self, symbol: str, sink: MarketSink) -> None:
+        listing = await self.link.listing(self.leg, symbol)
+        await (await market_of(self.link, self.leg)).listen(listing, sink)
+
+
+class SpotFeed(Feed):
+    """The spot market."""
+
+    leg = Leg.SPOT
+
+
+class FuturesFeed(Feed):
+    """The USD-M perpetuals."""
+
+    leg = Leg.FUTURES
