@@ -1,0 +1,1 @@
+"""Bybit v5 for `hedge`: spot and linear perpetuals of one unified trading account."""

@@ -1,0 +1,67 @@
+"""`AccountCheck`: what the key may do, how far the clocks are apart, what trading costs."""
+
+from datetime import datetime
+
+from hedge.errors import Malformed
+from hedge.model import Leg
+from hedge.model.numbers import SECOND
+from hedge.roles import FeeRates, KeyRights
+from hedge_bybit.listing import number
+from hedge_bybit.reads import KeyInfo, Permissions
+from hedge_bybit.roles import Role
+
+ANYWHERE = "*"
+"""The entry of a key that is bound to no address."""
+NEVER_YEAR = 1970
+"""A key that does not expire carries the epoch as its end."""
+
+
+class Check(Role):
+    """`hedge.roles.AccountCheck`."""
+
+    async def read_key_rights(self) -> KeyRights:
+        return self.rights_of(await self.venue.reads.key_info())
+
+    @staticmethod
+    def rights_of(info: KeyInfo) -> KeyRights:
+        """Return the rights; ``trade``: a read-write key that may trade either leg."""
+        return KeyRights(
+            trade=info.read_only == 0 and _trades(info.permissions),
+            withdraw="Withdraw" in info.permissions.wallet,
+            ip_bound=bool(info.ips) and ANYWHERE not in info.ips,
+            expires_at=_moment(info.expired_at),
+        )
+
+    async def read_clock_offset_ms(self) -> int:
+        await self.venue.read_clock()
+        return self.venue.offset.offset_ms
+
+    async def read_fees(self, symbol: str) -> FeeRates:
+        """Return the account's rates; a spot buyer pays in the coin bought (docs/v5/enum)."""
+        leg = Leg.FUTURES if ":" in symbol else Leg.SPOT
+        listing = await self.venue.listing(leg, symbol)
+        row = await self.venue.reads.fees(leg, listing.venue_symbol)
+        instrument = listing.instrument
+        return FeeRates(
+            maker=number(row.maker_fee_rate),
+            taker=number(row.taker_fee_rate),
+            buy_asset=instrument.base if leg is Leg.SPOT else instrument.settle,
+        )
+
+
+def _trades(rights: Permissions) -> bool:
+    return (
+        "SpotTrade" in rights.spot
+        or "Order" in rights.contract_trade
+        or "DerivativesTrade" in rights.derivatives
+    )
+
+
+def _moment(text: str) -> int | None:
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Malformed(f"bybit: no date: {text[:40]!r}") from None
+    return int(at.timestamp()) * SECOND if at.year > NEVER_YEAR else None

@@ -1,0 +1,261 @@
+"""What all roles of one Bybit account share in this process: connections, names and the clock."""
+
+import asyncio
+import logging
+
+import msgspec
+
+from hedge.errors import ConfigError, Malformed, Missing, Unreachable, VenueError
+from hedge.model import Leg, OrderReport
+from hedge.model.numbers import MS, SECOND, ZERO
+from hedge.roles import VenueContext
+from hedge.transport import Bucket, ClockOffset, RateBudget, Rest, Trouble
+from hedge_bybit import parse
+from hedge_bybit.access import Access
+from hedge_bybit.cold import ADDRESS, COLD, Cold
+from hedge_bybit.config import BybitSettings
+from hedge_bybit.desk import Desk
+from hedge_bybit.errors import HTTP_OK, OK, read_error, status_error
+from hedge_bybit.frames import REST_REPLY
+from hedge_bybit.listing import Listing, listing_of, number
+from hedge_bybit.multipliers import MULTIPLES, ratio_agrees
+from hedge_bybit.own_orders import OwnOrders
+from hedge_bybit.public import PublicStream
+from hedge_bybit.reads import Reads
+from hedge_bybit.user import UserStream
+
+TIME_PATH = "/v5/market/time"
+CLOCK_EVERY = 20 * SECOND
+"""How often the venue's clock is read; it keeps the connection for orders by REST open, too."""
+ADDRESS_REQUESTS = 400
+ADDRESS_WINDOW_MS = 5_000
+"""Bybit bans an address for ten minutes at 600 in five seconds (docs/v5/rate-limit)."""
+
+COLD_REQUESTS = 40
+"""In a second; the account's endpoints take 50 each."""
+
+log = logging.getLogger("hedge_bybit")
+
+
+class BybitVenue:
+    """Opened by the first role and closed by the last; sockets open when somebody listens."""
+
+    def __init__(self, context: VenueContext) -> None:
+        assert isinstance(context.settings, BybitSettings)
+        self.settings: BybitSettings = context.settings
+        self.clock = context.clock
+        self.offset = ClockOffset(context.clock)
+        self.own = OwnOrders()
+        self.prepared: set[str] = set()
+        """Perpetuals whose mode was read: what a question about the mode is about."""
+        hosts = self.settings.hosts
+        self._account = context.account
+        self._access = Access.of(context.secrets, context.account) if context.secrets else None
+        self.rest = Rest(hosts.rest, name="bybit rest", clock=self.clock, on_trouble=_tell)
+        budget = RateBudget(
+            self.clock,
+            [
+                Bucket(name=ADDRESS, capacity=ADDRESS_REQUESTS, window_ms=ADDRESS_WINDOW_MS),
+                Bucket(name=COLD, capacity=COLD_REQUESTS, window_ms=1_000),
+            ],
+        )
+        self.cold = Cold(
+            hosts.rest,
+            self._access,
+            self.offset,
+            budget,
+            timeout_ms=self.settings.read_timeout_ms,
+            recv_window_ms=max(self.settings.recv_window_ms, self.settings.read_timeout_ms),
+        )
+        self.reads = Reads(self.cold, self.offset.now)
+        self._public = {
+            leg: PublicStream(leg, clock=self.clock, settings=self.settings, on_trouble=_tell)
+            for leg in (Leg.SPOT, Leg.FUTURES)
+        }
+        self._user: UserStream | None = None
+        self.open_desk: Desk | None = None
+        """The order entry, once there is one: `desk` opens it."""
+        self._listings: dict[tuple[Leg, str], Listing] = {}
+        self._users = 0
+        self._watch: asyncio.Task[None] | None = None
+
+    # -- opening and closing ---------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Be counted as one more user; the first reads the venue's clock."""
+        self._users += 1
+        if self._users > 1:
+            return
+        await self.rest.__aenter__()
+        self.cold.open()
+        try:
+            await self.read_clock()
+        except VenueError as error:
+            log.warning("bybit: the clock cannot be read yet: %s", error)
+        self._watch = asyncio.get_running_loop().create_task(self._watch_clock())
+
+    async def close(self) -> None:
+        self._users -= 1
+        if self._users:
+            return
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait({self._watch})
+        for stream in self._public.values():
+            await stream.close()
+        if self._user is not None:
+            await self._user.close()
+        if self.open_desk is not None:
+            await self.open_desk.close()
+        self.cold.close()
+        await self.rest.__aexit__(None, None, None)
+
+    async def _watch_clock(self) -> None:
+        while True:
+            await self.clock.sleep_until(self.clock.now() + CLOCK_EVERY)
+            try:
+                await self.read_clock()
+            except VenueError as error:
+                log.warning("bybit: the clock cannot be read: %s", error)
+
+    # -- what the roles use ----------------------------------------------------------------------
+
+    @property
+    def access(self) -> Access:
+        """Return the account's key; raise `ConfigError` where none is configured."""
+        if self._access is None:
+            raise ConfigError(f"bybit: accounts.{self._account or 'NAME'}.api_key is not set")
+        return self._access
+
+    def public(self, leg: Leg) -> PublicStream:
+        return self._public[leg]
+
+    async def desk(self) -> Desk:
+        """Return the order entry, opened at the first use."""
+        if self.open_desk is None:
+            self.open_desk = Desk(
+                clock=self.clock,
+                settings=self.settings,
+                access=self.access,
+                offset=self.offset,
+                own=self.own,
+                rest=self.rest,
+                read_order=self.read_order,
+                on_trouble=_tell,
+            )
+            await self.open_desk.open()
+        return self.open_desk
+
+    def user(self) -> UserStream:
+        """Return the private stream; it opens when somebody listens."""
+        if self._user is None:
+            self._user = UserStream(
+                clock=self.clock,
+                settings=self.settings,
+                access=self.access,
+                offset=self.offset,
+                own=self.own,
+                reads=self.reads,
+                on_trouble=_tell,
+            )
+        return self._user
+
+    async def read_clock(self) -> int:
+        """Return the venue's time, ns, and learn how far ours is from it."""
+        reply = await self.rest.read("GET", TIME_PATH, timeout_ms=self.settings.read_timeout_ms)
+        if reply.status != HTTP_OK:
+            raise status_error(reply.status, read=True)
+        try:
+            answer = REST_REPLY.decode(reply.body)
+        except msgspec.MsgspecError as error:
+            raise Malformed(f"bybit: {TIME_PATH}: {error}") from None
+        if answer.ret_code != OK:
+            raise read_error(answer.ret_code, answer.ret_msg)
+        server_at = answer.time * MS
+        if not server_at:
+            raise Malformed(f"bybit: {TIME_PATH}: no time")
+        self.offset.learn(sent=reply.sent, received=reply.received, server_at=server_at)
+        return server_at
+
+    async def read_order(self, listing: Listing, client_order_id: str) -> OrderReport:
+        """Return one order by our id; raise `Missing` when no book of the venue has it."""
+        row = await self.reads.order(listing.leg, listing.venue_symbol, client_order_id)
+        if row is None:
+            raise Missing(f"bybit: no order {client_order_id}")
+        report = parse.order_report(row, listing)
+        return self.own.reported(listing.symbol, report)
+
+    # -- instruments -----------------------------------------------------------------------------
+
+    async def read_listings(self, leg: Leg) -> tuple[Listing, ...]:
+        """Return every instrument of a leg; a row that makes no sense is left out, and said."""
+        found = []
+        for row in await self.reads.instruments(leg):
+            try:
+                listing = listing_of(row, leg)
+            except Malformed as error:
+                log.warning("bybit: %s is left out: %s", row.symbol, error)
+                continue
+            if listing is not None:
+                found.append(listing)
+                self._listings[leg, listing.symbol] = listing
+        return tuple(found)
+
+    async def read_listing(self, leg: Leg, symbol: str) -> Listing:
+        """Return one instrument, asked for anew; raise `Missing` when it is not there."""
+        known = self._listings.get((leg, symbol))
+        for venue_symbol in (known.venue_symbol,) if known else names_of(leg, symbol):
+            row = await self.reads.instrument(leg, venue_symbol)
+            listing = listing_of(row, leg) if row is not None else None
+            if listing is not None and listing.symbol == symbol:
+                if known is None:
+                    await self._check_multiplier(listing)
+                self._listings[leg, symbol] = listing
+                return listing
+        raise Missing(f"bybit has no {'spot' if leg is Leg.SPOT else 'linear perpetual'} {symbol}")
+
+    async def listing(self, leg: Leg, symbol: str) -> Listing:
+        """Return one instrument as last seen; its names and units do not change."""
+        return self._listings.get((leg, symbol)) or await self.read_listing(leg, symbol)
+
+    async def _check_multiplier(self, listing: Listing) -> None:
+        """Compare the perpetual's price with its coin's: a wrong multiple is never traded.
+
+        Where Bybit has no spot of the coin there is nothing to compare with here; the core
+        compares the two legs' prices in any case.
+        """
+        if listing.multiplier == 1:
+            return
+        instrument = listing.instrument
+        perpetual = await self.reads.ticker(Leg.FUTURES, listing.venue_symbol)
+        spot = await self.reads.ticker(Leg.SPOT, f"{instrument.base}{instrument.quote}")
+        if spot is None:
+            return
+        mark = number(perpetual.mark_price) if perpetual is not None else ZERO
+        last = number(spot.last_price)
+        if not mark or not last:
+            raise Unreachable(f"bybit: no prices to check {listing.venue_symbol} with")
+        if not ratio_agrees(mark, last, listing.multiplier):
+            raise ConfigError(
+                f"bybit: {listing.venue_symbol} at {mark} is not {listing.multiplier} x"
+                f" {instrument.base} at {last}: the table of multiples does not fit"
+            )
+
+
+def names_of(leg: Leg, symbol: str) -> tuple[str, ...]:
+    """Return what Bybit may call a unified symbol: ``PEPE/USDT:USDT`` is ``1000PEPEUSDT``.
+
+    Perpetuals settled in USDC end in PERP: ``BTC/USDC:USDC`` is ``BTCPERP``.
+    """
+    base, _, rest = symbol.partition("/")
+    quote, _, settle = rest.partition(":")
+    if leg is Leg.SPOT:
+        return (f"{base}{quote}",) if base and quote and not settle else ()
+    if not base or not quote or settle != quote:
+        return ()
+    bases = [*(name for name, (coin, _) in MULTIPLES.items() if coin == base), base]
+    return tuple(f"{name}{'PERP' if quote == 'USDC' else quote}" for name in bases)
+
+
+def _tell(trouble: Trouble) -> None:
+    log.warning("%s: %s: %s", trouble.name, trouble.kind.value, trouble.text)
