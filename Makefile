@@ -9,6 +9,7 @@ SEEDS ?= 10000
 SUITE ?= sim
 FROM ?= 1
 N ?= 1
+MINUTES ?= 60
 
 .PHONY: demo test check lint types contracts pytest bench soak seed docs clean
 
@@ -53,7 +54,8 @@ soak: $(VENV)/.tested
 	sim) $(BIN)/python tests/simulation/run.py --seeds $(SEEDS) --from $(FROM) ;; \
 	life) HEDGE_LIVES=$(SEEDS) HEDGE_LIVES_FROM=$(FROM) $(BIN)/python -m pytest tests/life/test_faults.py ;; \
 	crash) HEDGE_KILLS=$(SEEDS) $(BIN)/python -m pytest tests/crash/test_kills.py ;; \
-	*) echo "SUITE is sim, life or crash" >&2; exit 2 ;; \
+	wire) $(BIN)/python tests/wire/soak.py --minutes $(MINUTES) ;; \
+	*) echo "SUITE is sim, life, crash or wire" >&2; exit 2 ;; \
 	esac
 
 seed: $(VENV)/.tested

@@ -17,6 +17,9 @@ from hedge_sim.account import CENT8, Account, Holding
 from hedge_sim.config import Fees
 from hedge_sim.records import assets_of, leg_of
 
+DIGITS_MAX = 12
+"""A quantity or a price beyond a trillion is none."""
+
 
 class Fee(msgspec.Struct, frozen=True):
     quantity: Decimal
@@ -144,9 +147,12 @@ def check_filters(
 ) -> None:
     """Raise `Refused` for what is off the grid, too small, too large or too far away."""
     quantity, price = order.quantity, order.limit_price
-    if not quantity.is_finite() or quantity <= 0 or quantity % instrument.lot:
+    for number, code in ((quantity, "LOT_SIZE"), (price, "TICK_SIZE")):
+        if not number.is_finite() or number.adjusted() > DIGITS_MAX:  # what `%` cannot take
+            raise Refused(f"{number} is no number of this market", code=code)
+    if quantity <= 0 or quantity % instrument.lot:
         raise Refused(f"quantity {quantity} is not on lot {instrument.lot}", code="LOT_SIZE")
-    if not price.is_finite() or price <= 0 or price % instrument.tick:
+    if price <= 0 or price % instrument.tick:
         raise Refused(f"price {price} is not on tick {instrument.tick}", code="TICK_SIZE")
     if instrument.quantity_max and quantity > instrument.quantity_max:
         raise Refused(f"quantity {quantity} > {instrument.quantity_max}", code="QUANTITY_MAX")

@@ -50,10 +50,11 @@ def test_an_unknown_venue_names_the_nearest(program):
     assert "sim" in one_line(program.run(line), 9)
 
 
-def test_a_venue_without_its_extra_names_the_install_line(program):
+def test_a_live_venue_without_live_is_not_traded_on(program):
     line = program.line()
     line[line.index("--futures") + 1] = "bybit"
-    assert "pip install 'hedge-engine[bybit]'" in one_line(program.run(line), 9)
+    program.environ["HEDGE__RUN__SPEED"] = "real"
+    assert "--live" in one_line(program.run(line), 5)
 
 
 def test_a_symbol_the_venue_does_not_have(program):

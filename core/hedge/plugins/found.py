@@ -1,6 +1,7 @@
 """What is installed, by metadata alone, and whether it may load: nothing of it runs here."""
 
 import importlib.metadata
+import importlib.util
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -11,8 +12,11 @@ from hedge.errors import ConfigError
 
 GROUP = "hedge"
 BUNDLE = "hedge-engine"
-EXTRAS = ("binance", "bybit", "ccxt")
-"""Venues that come with an extra of ours: missing means not installed, never unknown."""
+EXTRAS = {"binance": "binance", "bybit": "pybit", "ccxt": "ccxt"}
+"""Venues that come with an extra of ours -> the package that the extra brings.
+
+Missing means not installed, never unknown.
+"""
 ALLOWED = re.compile(r"(?P<name>[^=@\s]+)\s*==\s*(?P<version>[^=@\s]+)(\s*@\s*(?P<path>/.*))?")
 
 
@@ -92,6 +96,19 @@ def _editable(text: str | None) -> str:
         return unquote(urlsplit(direct["url"]).path).rstrip("/")
     except (ValueError, KeyError, AttributeError):
         return ""
+
+
+def absent(one: Found) -> str:
+    """Return the package that a bundled plugin needs and that is not there, or ""; no import."""
+    package = EXTRAS.get(one.name, "") if one.bundled else ""
+    return package if package and not _importable(package) else ""
+
+
+def _importable(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # in sys.modules without a spec
+        return False
 
 
 def install_line(extra: str) -> str:

@@ -13,7 +13,15 @@ from pydantic import BaseModel, ValidationError
 from hedge import hookspecs
 from hedge.errors import ConfigError, HedgeError, PluginError
 from hedge.plugins.check import check_hooks, check_role
-from hedge.plugins.found import EXTRAS, GROUP, Found, discover, install_line, parse_allow
+from hedge.plugins.found import (
+    EXTRAS,
+    GROUP,
+    Found,
+    absent,
+    discover,
+    install_line,
+    parse_allow,
+)
 from hedge.roles import (
     AccountCheck,
     Can,
@@ -177,6 +185,10 @@ class PluginHost:
             raise PluginError(self._why_not(name))
         if self._live and one.editable and not one.bundled:
             raise PluginError(f"{one.provider} is an editable install: unpinned, refused with live")
+        if package := absent(one):
+            text = f"{name} needs {package}, which is not installed; {install_line(name)}"
+            self.broken[name] = text
+            raise PluginError(text)
         try:
             plugin = _guarded(f"plugin {name} ({one.provider})", one, lambda: _fetch(one.value))
             self.register(plugin, name, one.provider)
@@ -310,8 +322,8 @@ def _guarded(
     except HedgeError:
         raise
     except (Exception, SystemExit) as error:  # the one place: foreign code
-        absent = isinstance(error, ModuleNotFoundError)
-        if absent and one is not None and one.bundled and one.name in EXTRAS:
+        missing = isinstance(error, ModuleNotFoundError)
+        if missing and one is not None and one.bundled and one.name in EXTRAS:
             raise PluginError(f"{where}: {error}; {install_line(one.name)}") from error
         text = " ".join(str(error).split())[:200]
         for secret in secrets:
