@@ -54,7 +54,9 @@ def test_a_live_venue_without_live_is_not_traded_on(program):
     line = program.line()
     line[line.index("--futures") + 1] = "bybit"
     program.environ["HEDGE__RUN__SPEED"] = "real"
-    assert "--live" in one_line(program.run(line), 5)
+    done = program.run(line)
+    shown, refusal = done.stderr.splitlines()
+    assert done.returncode == 5 and "10000 USD" in shown and "--live" in refusal
 
 
 def test_a_symbol_the_venue_does_not_have(program):
