@@ -54,8 +54,9 @@ soak: $(VENV)/.tested
 	sim) $(BIN)/python tests/simulation/run.py --seeds $(SEEDS) --from $(FROM) ;; \
 	life) HEDGE_LIVES=$(SEEDS) HEDGE_LIVES_FROM=$(FROM) $(BIN)/python -m pytest tests/life/test_faults.py ;; \
 	crash) HEDGE_KILLS=$(SEEDS) $(BIN)/python -m pytest tests/crash/test_kills.py ;; \
+	canaries) $(BIN)/python tests/canaries/search.py --seeds $(SEEDS) ;; \
 	wire) $(BIN)/python tests/wire/soak.py --minutes $(MINUTES) ;; \
-	*) echo "SUITE is sim, life, crash or wire" >&2; exit 2 ;; \
+	*) echo "SUITE is sim, life, crash, canaries or wire" >&2; exit 2 ;; \
 	esac
 
 seed: $(VENV)/.tested

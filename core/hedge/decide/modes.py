@@ -341,8 +341,10 @@ def _halted(engine: "Engine") -> None:
     books = engine.books
     ending = engine.volatile.ending
     if ending is not None:
-        if not futures_task.dust(books.futures.held, engine.terms, engine.spot_price):
-            # Somebody moved the position while the last measurement was taken.
+        price = engine.spot_price
+        sold = not price or books.spot.held < spot_task.smallest(engine.terms, price)
+        if not sold or not futures_task.dust(books.futures.held, engine.terms, price):
+            # Somebody traded, or adopted coins, while the last measurement was taken.
             ending = (7, "NOT_HEDGED", f"unwound, and then {engine.describe_delta()}")
         if books.run.open:
             engine.issue(c.CloseRun(run_id=books.run.run_id, reason=ending[1]))

@@ -174,7 +174,8 @@ def _blocked(engine: "Engine", side: Side, *, hedged: bool) -> tuple[str, str] |
     """Return why no spot slice may begin now (behaviour: before every spot slice)."""
     books, now = engine.books, engine.now
     limits = engine.terms.limits
-    repairing = engine.delta > 0 and side is Side.SELL
+    # Not while a hedge is on its way: both would close the same gap.
+    repairing = engine.delta > 0 and side is Side.SELL and not books.futures.open
     if books.in_doubt:
         return Reason.IN_DOUBT, ""
     if books.stopping_at or engine.volatile.recording_ended_at:

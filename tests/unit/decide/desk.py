@@ -226,6 +226,7 @@ class Desk:
         self.clock_offset = {SPOT: None, FUTURES: None}
         """What an audit measures: the venue's clock less ours, ns."""
         self.leasing = True
+        self.measuring = True
         self.cancelling = "yes"
         self.quoting = {SPOT: True, FUTURES: True}
         self.heartbeats = True
@@ -290,7 +291,7 @@ class Desk:
                     self.tell(e.IdsLeased, leg=leg, epoch=epoch, first=first, last=last)
             case c.AuditLeg():
                 self._audit(command)
-            case c.ReadEquity(label=label):
+            case c.ReadEquity(label=label) if self.measuring:
                 self.tell(
                     e.EquitySeen,
                     label=label,

@@ -11,7 +11,7 @@ from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.mode import Mode, Trip
 from hedge.decide.terms import AfterExternal, InventoryRule
-from hedge.model import FillKind, Position, PositionMode, StreamKind
+from hedge.model import FillKind, Position, PositionMode, Side, StreamKind
 from hedge.model.numbers import MS, SECOND
 
 
@@ -503,3 +503,32 @@ def test_half_an_account_that_stays_so_is_a_gap(open_desk):
     desk = half_heard(open_desk, "fail")
     desk.run(32)
     assert desk.books.trips["UNHEDGED_NOTIONAL"] == Trip.HEDGE_ONLY
+
+
+def test_spot_is_not_sold_for_a_gap_whose_hedge_is_on_its_way(open_desk):
+    desk = open_desk()
+    desk.funding()
+    desk.work(lambda: desk.held[0] > 4)
+    desk.run(2)
+    desk.script[FUTURES].append("silent")
+    desk.fill()
+    desk.run(1)
+    assert desk.books.futures.open and desk.engine.delta > 0
+    before = len(desk.orders(SPOT))
+    desk.verb("scale", quantity=D(2))
+    desk.run(2)
+    sold = [order for order in desk.orders(SPOT)[before:] if order.side is Side.SELL]
+    assert desk.books.futures.open and not sold, "both would close the same gap"
+
+
+def test_coins_adopted_in_the_closing_measurement_are_no_clean_end(open_desk):
+    desk = open_desk(Venue(coins="5"))
+    desk.build()
+    desk.funding_goes()
+    desk.measuring = False
+    desk.work(lambda: desk.books.equity_wanted == "end")
+    desk.verb("adopt", quantity=D(3))
+    desk.run(1)
+    desk.measuring = True
+    desk.run(40)
+    assert desk.exit == (7, "NOT_HEDGED") and desk.held[0] == 3
