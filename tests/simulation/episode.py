@@ -1,25 +1,30 @@
-"""One seed from beginning to end: faults, then calm; and many of them."""
+"""One seed from beginning to end: faults, then calm."""
 
-import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from attribution import Span
+from history import check
 from invariants import Mind
-from swarm import CLASSES, Plan
-from world import BEGIN, Broken, World, event_hash
+from swarm import EDITION, Plan
+from world import BEGIN, Broken, Death, Shell, Strike, World, event_hash
 
 from hedge.decide import events as e
+from hedge.decide.engine import Engine
 from hedge.decide.events import Verb
 from hedge.decide.mode import Mode, Trip
 from hedge.decide.terms import Action
 from hedge.model import FillKind, Leg, PositionMode
-from hedge.model.numbers import MINUTE, SECOND, ZERO, plain
+from hedge.model.numbers import MINUTE, MS, SECOND, ZERO, plain
 
 HEAL = 130 * SECOND
 UNWIND = 900 * SECOND
+LOOKS = 4
+IDLE_MOST = 2
+"""After so many windows without an order no more of them are opened."""
 DOUBT_LOCKS = 330 * SECOND
 
 
@@ -31,9 +36,13 @@ class Result:
     violations: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     fired: Counter[str] = field(default_factory=Counter)
+    struck: Counter[str] = field(default_factory=Counter)
     points: int = 0
+    writes: int = 0
     hash: str = ""
-    unhedged: list[float] = field(default_factory=list)
+    judged: bool = False
+    spans: list[Span] = field(default_factory=list)
+    """Each stretch of time in which the truth was unhedged, and why."""
     outcome: str = ""
     lines: list[str] = field(default_factory=list)
 
@@ -41,37 +50,72 @@ class Result:
 class Episode:
     """Runs one plan."""
 
-    def __init__(self, plan: Plan, *, trace: bool = False, crash_at: int = -1) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        trace: bool = False,
+        deaths: Sequence[Death] = (),
+        engine: type[Engine] = Engine,
+        spared: frozenset[Strike] = frozenset(),
+        judged: bool = True,
+    ) -> None:
         self.plan = plan
-        self.world = World(plan, trace=trace)
+        self.judged = judged
+        self.world = World(plan, trace=trace, engine=engine, spared=spared)
         self.mind = Mind(self.world)
-        self.world.crash_at_point = crash_at
+        self.world.venue.after_fill = self.world.filled
+        self.world.venue.after_end = self.world.order_ended
+        self.world.deaths = list(deaths)
+        self.world.next_death()
         self.asked = 0
+        self.healed_at = 0
+        self.still = 0
+        """For how many looks in a row nothing more was to be expected."""
 
     def run(self) -> Result:
         world = self.world
         outcome = ""
         try:
             self._open()
-            world.run(BEGIN + self.plan.chaos)
+            self._storm()
             self._heal()
             outcome = self._calm()
         except Broken:
             outcome = "broken"
+        world.unhedged.close()
+        if self.judged and not self.mind.violations:
+            self._judge()
         return Result(
             seed=self.plan.seed,
             violations=self.mind.violations,
             counts=world.counts,
             fired=world.fired,
+            struck=world.struck,
             points=world.points,
+            writes=world.disk.writes,
             hash=event_hash(world),
-            unhedged=self.mind.samples,
+            judged=self.judged,
+            spans=world.unhedged.spans,
             outcome=outcome,
             lines=world.lines or [],
         )
 
+    def _judge(self) -> None:
+        """Let the checker that shares no code with the engine read the whole story."""
+        for complaint in check(self.world.story(), self.world.journal_text())[:1]:
+            self.mind.violations.append(f"HISTORY {complaint}")
+            self.world.say(f"!! {self.mind.violations[-1]}")
+
     def _open(self) -> None:
         world, plan, venue = self.world, self.plan, self.world.venue
+        world.truth.note(
+            "begin",
+            BEGIN,
+            prefix=plan.terms.prefix,
+            ratio=str(plan.terms.hedge_ratio),
+            lot=str(plan.terms.futures.instrument.lot),
+        )
         adopt: Decimal | None = None
         if plan.found_coins:
             venue.base += plan.size * 3
@@ -104,12 +148,36 @@ class Episode:
         world.after(SECOND, world.heartbeat)
         if plan.attentive:
             world.after(plan.attentive, self._attend)
+        if plan.think:
+            world.after(plan.think, self._work)
+
+    def _storm(self) -> None:
+        """Live through the happenings, and through more of them while too little was traded."""
+        world, plan = self.world, self.plan
+        most = plan.orders_wanted * 3 // 2
+        enough = (lambda: world.counts["orders"] >= most) if most else None
+        until = BEGIN + plan.chaos
+        world.run(until, enough)
+        idle, before = 0, 0
+        for _ in range(1, plan.windows):
+            orders = world.counts["orders"]
+            idle = idle + 1 if orders == before else 0
+            before = orders
+            if orders >= plan.orders_wanted or idle == IDLE_MOST:
+                return
+            for at, what, detail in plan.moments(again=True):
+                world.at(until + at, self.happen, what, detail)
+            until += plan.chaos
+            world.run(until, enough)
 
     # -- what the swarm planned ------------------------------------------------------------------
 
     def happen(self, what: str, detail: dict[str, Any]) -> None:  # noqa: PLR0915 - one table
         world, venue, plan = self.world, self.world.venue, self.plan
         if not world.faults:
+            return
+        number = world.struck[f"@{what}"] = world.struck[f"@{what}"] + 1
+        if (f"@{what}", number) in world.spared:
             return
         world.say(f"** {what} {detail}")
         lot = plan.terms.futures.instrument.lot
@@ -201,7 +269,29 @@ class Episode:
         shell = world.shell
         if shell is not None and shell.engine.books.trips:
             self.ask(Verb.CLEAR, subject="*")
+        if not self.plan.patient and shell is not None:
+            self._resolve_dead(after=30 * SECOND)
         world.after(self.plan.attentive, self._attend)
+
+    def _work(self) -> None:
+        """The owner, who has another wish whenever the hedge is idle."""
+        world, plan = self.world, self.plan
+        if not world.faults:
+            return
+        world.after(plan.think, self._work)
+        shell = world.shell
+        if shell is None:
+            return
+        books, notes = shell.engine.books, shell.engine.volatile
+        busy = books.mode is not Mode.HALT or books.run.waiting or books.asked
+        if busy or not notes.recovered or not notes.begun or notes.ending or books.stopping_at:
+            return
+        r = plan.dice("work")
+        if r.random() < 0.2:
+            self.ask(Verb.LIQUIDATE)
+        else:
+            share = Decimal(str(r.choice((0.3, 0.5, 0.8, 1, 1.2))))
+            self.ask(Verb.SCALE, usd=plan.target * 100 * share)
 
     def _operate(self, detail: dict[str, Any]) -> None:
         world, plan = self.world, self.plan
@@ -238,16 +328,29 @@ class Episode:
             world.venue.adopt(rest["quantity"], f"o{self.asked + 1}")
         self.ask(verb, **rest)
 
+    @staticmethod
+    def _doubt_alarmed(shell: Shell) -> bool:
+        alarm = shell.engine.books.alarms.get("IN_DOUBT")
+        return alarm is not None and not alarm.settled
+
+    def _resolve_dead(self, after: int = 0) -> None:
+        """What a person does about doubts as old as this, who has looked at the venue."""
+        world = self.world
+        if world.shell is None:
+            return  # it died of what was asked before
+        for book in world.shell.engine.leg_books():
+            for oid, record in list(book.open.items()):
+                dead = oid not in world.venue.orders and oid not in world.in_flight
+                old = record.doubt_at and world.host() - record.doubt_at >= after
+                if old and dead and world.shell is not None:
+                    self.ask(Verb.RESOLVE, subject=oid)
+
     def _ask_the_end(self) -> None:
         """What a person does who has looked at the venues himself."""
         world = self.world
         if world.shell is None:
             return
-        for book in world.shell.engine.leg_books():
-            for oid, record in list(book.open.items()):
-                dead = oid not in world.venue.orders and oid not in world.in_flight
-                if record.doubt_at and dead and world.shell is not None:
-                    self.ask(Verb.RESOLVE, subject=oid)
+        self._resolve_dead()
         self.ask(Verb.CLEAR, subject="*")
         self.ask(Verb.LIQUIDATE)
         self.mind.gap_since = 0
@@ -280,13 +383,17 @@ class Episode:
 
     def _calm(self) -> str:
         world, mind = self.world, self.mind
-        healed = world.now
-        world.run(healed + HEAL, self._at_rest)
+        if not self.plan.patient:
+            self.healed_at = world.now
+            world.after(SECOND, self._look)
+        world.run(world.now + HEAL, self._at_rest)
         if world.shell is None and not world.ended:
             world.run(world.now + 31 * MINUTE, lambda: world.shell is not None or world.ended)
             world.run(world.now + HEAL, self._at_rest)
         first = self._stand()
-        if first.startswith("?in doubt"):
+        if first.startswith("?in doubt") and self.still:
+            first = first[1:]  # alarmed, and a person comes at once
+        elif first.startswith("?in doubt"):
             # Behind an unexplained difference, or a signature in the future, a doubt stays one
             # until it locks and a person looks (R7, bounds).
             world.run(world.now + DOUBT_LOCKS)
@@ -294,13 +401,20 @@ class Episode:
         if first.startswith("?"):
             mind.broken("I20", f"not at rest {HEAL // SECOND} s after the faults: {first[1:]}")
         mind.at_end(world.shell)
-        last = self._unwind()
+        last = self._unwind() if self.plan.unwinds else "left as it is"
         return f"{first}; {last}"
+
+    def _persons(self) -> bool:
+        """Return whether what is left is nobody's business but a person's."""
+        shell = self.world.shell
+        if shell is None:
+            return False
+        return bool(shell.engine.books.unexplained) or self.world.venue.position > 0
 
     def _at_rest(self) -> bool:
         """Return whether nothing more is to be expected without a person."""
         world = self.world
-        if world.ended:
+        if world.ended or self.still >= LOOKS:
             return True
         shell = world.shell
         if shell is None or world.now % SECOND:
@@ -314,6 +428,33 @@ class Episode:
             and engine.equal
             and not self.plan.long
         )
+
+    def _look(self) -> None:
+        """Count for how long nothing has been left to do but by a person (I1: three ticks)."""
+        self.still = self.still + 1 if self._waits() else 0
+        if self.still < LOOKS:
+            self.world.after(SECOND, self._look)
+
+    def _waits(self) -> bool:
+        """Return whether the truth is hedged, and known to be, or a named reason stands (I20)."""
+        world, mind = self.world, self.mind
+        shell = world.shell
+        if shell is None or world.in_flight or self.plan.long:
+            return False
+        books, notes = shell.engine.books, shell.engine.volatile
+        if not notes.begun and not books.in_doubt:
+            return False
+        if books.in_doubt:
+            return self._doubt_alarmed(shell)
+        reads = [note.last for note in notes.legs.values()]
+        if not all(read is not None and read.server_at >= self.healed_at for read in reads):
+            return False  # what it knows is of the time of the faults
+        gap = abs(mind.inventory * mind.ratio + world.venue.position)
+        agreed = all(note.agreed for note in notes.legs.values())
+        if notes.recovered and agreed and gap < mind.dust():
+            return not books.run.waiting
+        bound = self.plan.terms.futures.fence_ms * MS + 3 * SECOND
+        return world.now - self.healed_at > bound and not self._stand().startswith("?")
 
     def _stand(self) -> str:
         """Return how the truth stands; with a question mark when nothing explains it."""
@@ -358,7 +499,7 @@ class Episode:
         began = world.now
         for _ in range(int(UNWIND / (60 * SECOND))):
             world.run(world.now + 60 * SECOND, lambda: world.ended)
-            if world.ended:
+            if world.ended or (self.plan.edition > 1 and self._persons()):
                 break
             self._ask_the_end()
         took = (world.now - began) // SECOND
@@ -385,127 +526,34 @@ class Episode:
 def run(
     seed: int,
     *,
+    edition: int = EDITION,
     without: frozenset[str] = frozenset(),
     calm: bool = False,
-    trace: bool = False,
-    crash_at: int = -1,
     beyond: frozenset[str] = frozenset(),
+    **rest: Any,
 ) -> Result:
-    """Run one seed to its end."""
-    plan = Plan(seed, without=without, calm=calm, beyond=beyond)
-    return Episode(plan, trace=trace, crash_at=crash_at).run()
+    """Run one seed to its end; ``rest`` goes to the `Episode`."""
+    plan = Plan(seed, edition=edition, without=without, calm=calm, beyond=beyond)
+    return Episode(plan, **rest).run()
 
 
-@dataclass(slots=True)
-class Total:
-    """Many seeds together."""
-
-    seeds: int = 0
-    failed: list[tuple[int, str]] = field(default_factory=list)
-    events: list[int] = field(default_factory=list)
-    orders: list[int] = field(default_factory=list)
-    crashes: list[int] = field(default_factory=list)
-    fired: Counter[str] = field(default_factory=Counter)
-    """In how many seeds each class struck."""
-    outcomes: Counter[str] = field(default_factory=Counter)
-    unhedged: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def add(self, result: Result) -> None:
-        self.seeds += 1
-        if result.violations:
-            self.failed.append((result.seed, result.violations[0]))
-        self.events.append(result.counts["events"])
-        self.orders.append(result.counts["orders"])
-        self.crashes.append(result.counts["crashes"])
-        self.fired.update(result.fired.keys())
-        self.outcomes[result.outcome.split(" after")[0]] += 1
-        self.unhedged.extend(result.unhedged)
-
-    def merge(self, other: "Total") -> None:
-        self.seeds += other.seeds
-        for name in ("failed", "events", "orders", "crashes", "unhedged"):
-            getattr(self, name).extend(getattr(other, name))
-        self.fired.update(other.fired)
-        self.outcomes.update(other.outcomes)
-
-    def summary(self) -> str:
-        def middle(values: list[int]) -> int:
-            return sorted(values)[len(values) // 2] if values else 0
-
-        times = sorted(self.unhedged)
-
-        def part(share: float) -> float:
-            return times[min(int(share * len(times)), len(times) - 1)] if times else 0.0
-
-        return (
-            f"{self.seeds} seeds, {len(self.failed)} failed; a seed (median): events"
-            f" {middle(self.events)}, orders {middle(self.orders)}, crashes"
-            f" {middle(self.crashes)} (mean {sum(self.crashes) / max(self.seeds, 1):.2f});"
-            f" unhedged s: p50 {part(0.5):.1f}, p99 {part(0.99):.1f}, max {part(1):.1f};"
-            f" {self.seeds / max(self.seconds, 1e-9):.0f} seeds/s"
-        )
-
-    def rates(self) -> str:
-        """Return in which share of the seeds each class of fault struck."""
-        return ", ".join(
-            f"{name} {100 * self.fired[name] / max(self.seeds, 1):.1f}%" for name in CLASSES
-        )
-
-
-def run_some(seeds: list[int], calm: bool = False) -> Total:
-    """Run seeds one after the other."""
-    total = Total()
-    for seed in seeds:
-        try:
-            result = run(seed, calm=calm)
-        except Exception as error:  # noqa: BLE001 - a world that falls over is a failed seed
-            result = Result(seed=seed, violations=[f"world: {type(error).__name__}: {error}"])
-        total.add(result)
-    return total
-
-
-def run_many(first: int, count: int, *, processes: int = 2, calm: bool = False) -> Total:
-    """Run ``count`` seeds on some processes."""
-    began = time.perf_counter()
-    total = Total()
-    size = max(1, min(100, count // max(processes * 4, 1)))
-    parts = [
-        list(range(at, min(at + size, first + count))) for at in range(first, first + count, size)
-    ]
-    if processes <= 1:
-        for part in parts:
-            total.merge(run_some(part, calm))
-    else:
-        with ProcessPoolExecutor(processes) as pool:
-            for one in pool.map(run_some, parts, [calm] * len(parts)):
-                total.merge(one)
-    total.failed.sort()
-    total.seconds = time.perf_counter() - began
-    return total
+def attempt(seed: int, **rest: Any) -> Result:
+    """Run one seed; a world that falls over is a failed seed too."""
+    try:
+        return run(seed, **rest)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the others
+        return Result(seed=seed, violations=[f"WORLD {type(error).__name__}: {error}"])
 
 
 def trace(seed: int, **rest: Any) -> str:
     """Return the readable story of one seed."""
     result = run(seed, trace=True, **rest)
-    plan = Plan(seed)
-    on = ", ".join(sorted(plan.on))
+    chosen = {name: rest[name] for name in ("edition", "without", "calm") if name in rest}
+    plan = Plan(seed, **chosen)
+    on = ", ".join(sorted(plan.on)) or "none"
     end = "; ".join(result.violations) or result.outcome
-    return "\n".join([f"seed {seed}; faults: {on}", *result.lines, f"END {end}", result.hash])
+    head = f"seed {plan.edition}:{seed}; faults: {on}"
+    return "\n".join([head, *result.lines, f"END {end}", result.hash])
 
 
-def shrink(seed: int, **rest: Any) -> tuple[frozenset[str], Result]:
-    """Take fault classes away one by one while the seed still fails."""
-    gone: frozenset[str] = frozenset()
-    result = run(seed, **rest)
-    assert result.violations, f"seed {seed} does not fail"
-    kind = result.violations[0].split()[0]
-    for name in CLASSES:
-        tried = gone | {name}
-        again = run(seed, without=tried, **rest)
-        if again.violations and again.violations[0].split()[0] == kind:
-            gone, result = tried, again
-    return gone, result
-
-
-__all__ = ["ZERO", "Episode", "Result", "Total", "run", "run_many", "shrink", "trace"]
+__all__ = ["ZERO", "Episode", "Result", "attempt", "run", "trace"]

@@ -1,6 +1,7 @@
 """Seeds that once failed, and what was wrong: they run first, for ever."""
 
 FAILED = {
+    # of the first edition
     17: "leftover coins below the spot minimum kept their hedge: LIQUIDATION never ended",
     22: "a short below the minimum of a venue without exemption held LIQUIDATION open for ever",
     26: "a long by hand was counted against the hedge: a flaw of the world",
@@ -21,3 +22,6 @@ FAILED = {
     346: "an unwinding waited for the order pace, from which what reduces is exempt",
     410: "the exposure of a resting order ignored the hedge ratio: placed and cancelled for ever",
 }
+
+FAILED_SINCE: dict[int, str] = {}
+"""The same of the newest edition."""

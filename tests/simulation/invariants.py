@@ -21,13 +21,37 @@ from hedge.model import (
     OrderReport,
     ReportedStatus,
     Side,
+    StreamKind,
     TimeInForce,
 )
-from hedge.model.numbers import SECOND, ZERO, floor_to, plain
+from hedge.model.numbers import MS, SECOND, ZERO, floor_to, plain
 
 ALERT_AFTER = 10 * SECOND
 DOUBT_ALERT_AFTER = 60 * SECOND
-WINDOW = 40 * SECOND
+REFUSED_WINDOW = 10 * SECOND
+REFUSED_MOST = 12
+"""A second is the shortest pause after a refusal; more than this within the window is a loop."""
+QUOTES_APART = 6 * SECOND
+"""No quote is published later than this after the one before, while its stream is heard."""
+TELLS = (
+    "EXIT_BLOCKED",
+    "EXTERNAL",
+    "FORCED_CLOSE",
+    "HEDGE_",
+    "IN_DOUBT",
+    "LOSS_FLATTEN",
+    "POSITION_FOUND",
+    "REPAIR",
+    "STOPPED_UNHEDGED",
+    "THROTTLE",
+    "UNEQUAL",
+    "UNHEDGED",
+    "UNKNOWN_EXECUTION",
+    "UNREADABLE",
+    "UNWIND_BLOCKED",
+)
+"""How the alarms begin that tell a person of an open hedge, or of why it cannot be closed."""
+ENDED = (OrderStatus.FILLED, OrderStatus.CANCELLED)
 
 
 class Mind:
@@ -46,17 +70,29 @@ class Mind:
         self.unresolved_since: dict[str, int] = {}
         self.recorded: set[str] = set()
         self.sent_ids: set[str] = set()
-        self.reads: dict[Leg, list[int]] = {Leg.SPOT: [], Leg.FUTURES: []}
         self.read_in_life: set[Leg] = set()
-        self.prices: deque[tuple[int, int]] = deque()
-        self.spot_max: deque[tuple[int, Decimal]] = deque()
+        self.mode = Mode.HALT
+        self.trips: dict[str, int] = {}
+        """Mode and trips as the commands made them, whatever the engine says of them later."""
+        self.resumes = ""
+        """The request whose run was open when the process began."""
+        self.refused: dict[Leg, deque[int]] = {Leg.SPOT: deque(), Leg.FUTURES: deque()}
+        """When the host was told a definite no, lately."""
+        self.priced_at = dict.fromkeys(Leg, 0)
+        """When a price of each leg could last be heard."""
+        self.sold_by_others = ZERO
+        self.taken_out = ZERO
+        """Coins that left the hedge without an order of ours, in all; and the last look at them."""
+        self.outside_before = ZERO
+        self.excused: dict[str, tuple[Decimal, Decimal]] = {}
+        """The excuses of each order of ours when it left, less all that had happened by then."""
         self.gap_since = 0
         self.unhedged_since = 0
         self.samples: list[float] = []
-        self.down_since = 0
-        self.funding_seen: list[bool] = []
         self.heard: dict[str, dict[str, Decimal]] = {}
         self.filled_before: dict[str, Decimal] = {}
+        self.over: set[str] = set()
+        """Orders that the books of this life have called filled or cancelled."""
         world.mind = self
         world.venue.after_fill = self.filled
 
@@ -84,12 +120,31 @@ class Mind:
         ours = sum((record.contribution for record in book.orders.values()), ZERO)
         return truth - (book.held - ours)
 
-    def short_allowed(self) -> Decimal:
-        """Return the largest short that is not an over-hedge of our making (I3)."""
-        most = self.inventory
-        lost = -self.unnoticed(Leg.SPOT)
-        outside = -self.unnoticed(Leg.FUTURES)
-        return max(most + max(lost, ZERO), ZERO) * self.ratio + max(outside, ZERO) + self.lot
+    def short_allowed(self, oid: str = "") -> Decimal:
+        """Return the largest short that is not an over-hedge of our making (I3).
+
+        What the books have not noticed excuses them, but never more than truly happened: books
+        that believe in coins or buys that never were have no excuse. An order ``oid`` that has
+        left is also excused by what they had not noticed then, and by what happened since.
+        """
+        lost, outside = self._excuses()
+        if oid in self.excused:
+            lost_then, outside_then = self.excused[oid]
+            lost = max(lost, lost_then + self.taken_out)
+            outside = max(outside, outside_then + self.sold_by_others)
+        return max(self.inventory + lost, ZERO) * self.ratio + outside + self.lot
+
+    def _excuses(self) -> tuple[Decimal, Decimal]:
+        """Return the coins gone and the futures sold by others that the books have not noticed."""
+        lost = min(max(-self.unnoticed(Leg.SPOT), ZERO), self.taken_out)
+        outside = min(max(-self.unnoticed(Leg.FUTURES), ZERO), self.sold_by_others)
+        return lost, outside
+
+    def _look_outside(self) -> None:
+        """Add up what was taken out of the spot account, step by step."""
+        outside = self.world.venue.outside[Leg.SPOT]
+        self.taken_out += max(self.outside_before - outside, ZERO)
+        self.outside_before = outside
 
     def coming(self, side: Side) -> Decimal:
         """Return what is on its way to, or open at, the futures venue on one side."""
@@ -109,21 +164,29 @@ class Mind:
         """Judge one create at the moment it leaves the host."""
         engine, world = shell.engine, self.world
         leg, oid = order.leg, order.client_order_id
-        mode = engine.books.mode
+        self._look_outside()
+        self._monotone(shell)
         if oid in self.sent_ids:
             self.broken("I5", f"{oid} is sent twice")
         self.sent_ids.add(oid)
         self._recorded(order, shell)
-        if mode is Mode.HALT:
+        if self.mode is Mode.HALT:
             self.broken("I10", f"{oid} in mode HALT")
         if not engine.volatile.recovered or not self.read_in_life >= {Leg.SPOT, Leg.FUTURES}:
             self.broken("I13", f"{oid} before the recovery was over")
         if self.unresolved[leg]:
             self.broken("I6", f"{oid} while {next(iter(self.unresolved[leg]))} is open or in doubt")
-        if engine.books.trip >= Trip.LOCKED:
-            self.broken("I6", f"{oid} while LOCKED by {', '.join(engine.books.trips)}")
+        locked = [reason for reason, level in self.trips.items() if level >= Trip.LOCKED]
+        if locked:
+            self.broken("I21", f"{oid} while LOCKED by {', '.join(locked)}")
+        self._patient(leg, oid)
         if not order.quantity > 0 or not order.quantity.is_finite() or not order.limit_price > 0:
             self.broken("I16", f"{oid}: {order.quantity} @ {order.limit_price}")
+        limits = self.terms.limits
+        oldest = limits.feed_stale_ms if leg is Leg.SPOT else limits.feed_dead_ms
+        age = world.now - self.priced_at[leg]
+        if age > oldest * MS + QUOTES_APART:
+            self.broken("I16", f"{oid} on a price that is {age // SECOND} s old")
         self._sized(order, engine)
         if leg is Leg.FUTURES:
             self._futures(order, engine)
@@ -131,6 +194,15 @@ class Mind:
             self._spot(order, engine)
         self.unresolved[leg][oid] = order
         self.unresolved_since[oid] = world.now
+
+    def _patient(self, leg: Leg, oid: str) -> None:
+        """I18: what a venue refuses is not sent again and again."""
+        refused = self.refused[leg]
+        while refused and self.world.now - refused[0] > REFUSED_WINDOW:
+            refused.popleft()
+        if len(refused) > REFUSED_MOST:
+            window = REFUSED_WINDOW // SECOND
+            self.broken("I18", f"{oid} after {len(refused)} refusals within {window} s")
 
     def _recorded(self, order: Order, shell: Shell) -> None:
         """I5: an id out of a synced lease, and a row that was written before."""
@@ -162,18 +234,21 @@ class Mind:
     def _futures(self, order: Order, engine: Engine) -> None:
         venue = self.world.venue
         gap = abs(engine.delta)
-        if engine.books.mode is Mode.LIQUIDATION:
+        if self.mode is Mode.LIQUIDATION:
             # Coins too few to be sold keep no hedge at the end.
             gap += self.terms.spot.instrument.smallest_order(venue.price() * Decimal("0.97"))
         if order.quantity > gap + self.lot:
             self.broken("I7", f"a hedge of {plain(order.quantity)} for a gap of {plain(gap)}")
-        if engine.books.mode is Mode.LIQUIDATION and not (
-            order.side is Side.BUY and order.reduce_only
-        ):
+        if self.mode is Mode.LIQUIDATION and not (order.side is Side.BUY and order.reduce_only):
             self.broken("I9", f"{order.side.value}, reduce_only={order.reduce_only}")
         if order.time_in_force is not TimeInForce.IOC:
             self.broken("I7", "a hedge that rests")
         if order.side is Side.SELL:
+            lost, outside = self._excuses()
+            self.excused[order.client_order_id] = (
+                lost - self.taken_out,
+                outside - self.sold_by_others,
+            )
             short = -venue.position + self.coming(Side.SELL) + order.quantity
             if short > self.short_allowed():
                 self.broken(
@@ -184,9 +259,8 @@ class Mind:
 
     def _spot(self, order: Order, engine: Engine) -> None:
         venue = self.world.venue
-        mode = engine.books.mode
         if order.side is Side.BUY:
-            if mode is Mode.LIQUIDATION:
+            if self.mode is Mode.LIQUIDATION:
                 self.broken("I9", "a spot buy in LIQUIDATION")
             if engine.books.paused:
                 self.broken("I2", "a spot buy while paused")
@@ -211,8 +285,8 @@ class Mind:
                 f"a spot {order.side.value} of {plain(order.quantity)} with {plain(gap)} naked:"
                 f" {plain(abs(after) * price)} of {plain(room)}",
             )
-        if engine.books.trip and order.side is Side.BUY:
-            self.broken("I2", f"a spot buy while tripped: {', '.join(engine.books.trips)}")
+        if self.trips and order.side is Side.BUY:
+            self.broken("I2", f"a spot buy while tripped: {', '.join(self.trips)}")
 
     def at_venue(self, order: Order) -> None:
         """An order reaches the engine room: nobody may have buried it."""
@@ -223,17 +297,19 @@ class Mind:
         """After every execution: no long futures, no sold coins that were not ours, no excess."""
         venue = self.world.venue
         self._measure()
+        self._look_outside()
         ours = bool(fill.client_order_id) and fill.client_order_id in venue.orders
+        if not ours and leg is Leg.FUTURES and fill.side is Side.SELL:
+            self.sold_by_others += fill.quantity
         if not ours or fill.kind is not FillKind.TRADE:
             return
         if leg is Leg.FUTURES:
             if venue.position > 0 and fill.side is Side.BUY:
                 self.broken("I8", f"our order made the position long: {plain(venue.position)}")
-            if fill.side is Side.SELL and -venue.position > self.short_allowed():
-                self.broken(
-                    "I3",
-                    f"filled: short {plain(-venue.position)} of {plain(self.short_allowed())}",
-                )
+            allowed = self.short_allowed(fill.client_order_id)
+            if fill.side is Side.SELL and -venue.position > allowed:
+                short = plain(-venue.position)
+                self.broken("I3", f"filled: short {short} of {plain(allowed)} allowed")
         elif not venue.is_account and venue.bought + venue.adopted < 0:
             self.broken("I8", f"coins were sold that were not ours: {plain(venue.bought)}")
 
@@ -252,7 +328,10 @@ class Mind:
                     key.startswith("EXTERNAL") for key in alarms
                 ):
                     self.broken("I19", "an EXTERNAL row without an alarm")
-            case c.SetTrip(level=level, reason=reason) if level:
+            case c.SetTrip(reason=reason, level=0):
+                self.trips.pop(reason, None)
+            case c.SetTrip(level=level, reason=reason):
+                self.trips[reason] = level
                 self.world.counts[f"trip {reason}"] += 1
                 self.world.counts["trips"] += 1
             case _:
@@ -271,6 +350,7 @@ class Mind:
     def _moded(self, command: c.ChangeMode, shell: Shell) -> None:
         trigger = command.trigger
         world = self.world
+        before, self.mode = self.mode, command.mode
         world.counts[f"to {command.mode.value} by {trigger.value}"] += 1
         if trigger is Trigger.FUNDING_EXIT:
             tally = shell.engine.books.tally
@@ -278,6 +358,16 @@ class Mind:
                 self.broken("I12", f"a funding exit after {tally.below} observations")
             if world.venue.rate >= 0:
                 self.broken("I12", "a funding exit at a rate that pays")
+            if before is not Mode.HALT:
+                self.broken("I11", f"a funding exit in {before.value}")
+        resumed = world.start_line["request_id"] == self.resumes
+        if trigger is Trigger.FOUND and resumed and before is not Mode.HALT:
+            self.broken("I13", f"{before.value} is left for HALT by the line that was to resume it")
+        if trigger is Trigger.BUILT:
+            gap = self.inventory * self.ratio + world.venue.position
+            gap -= self.unnoticed(Leg.SPOT) * self.ratio + self.unnoticed(Leg.FUTURES)
+            if abs(gap) >= max(self.dust(), self.lot):
+                self.broken("I1", f"built, with {plain(gap)} unhedged")
         if command.mode is Mode.HALT:
             ours = [oid for oid in world.venue.open if oid in self.sent_ids]
             flying = list(world.in_flight)
@@ -303,13 +393,19 @@ class Mind:
             self.settle(oid)
 
     def settle(self, oid: str) -> None:
-        for orders in self.unresolved.values():
-            orders.pop(oid, None)
+        for leg, orders in self.unresolved.items():
+            if orders.pop(oid, None) is not None and oid not in self.world.venue.orders:
+                self.refused[leg].append(self.world.now)
 
     def tick(self) -> None:
         world = self.world
         shell = world.shell
+        for leg in Leg:
+            stream = world.streams[leg, StreamKind.MARKET]
+            if stream.up and world.now >= stream.deaf_until:
+                self.priced_at[leg] = world.now
         self._measure()
+        self._look_outside()
         if shell is None or not shell.alive:
             self.gap_since = 0
             return
@@ -342,7 +438,9 @@ class Mind:
         gap = abs(self.inventory * self.ratio + world.venue.position)
         if not self.read_in_life >= {Leg.SPOT, Leg.FUTURES}:
             self.gap_since = 0
-        standing = any(not alarm.settled for alarm in books.alarms.values())
+        standing = any(
+            key.startswith(TELLS) and not alarm.settled for key, alarm in books.alarms.items()
+        )
         late = ALERT_AFTER + 50 * SECOND
         if self.gap_since and world.now - self.gap_since > late and not standing:
             self.broken("I19", f"{plain(gap)} unhedged for {late // SECOND} s without an alarm")
@@ -361,9 +459,13 @@ class Mind:
                     self.broken("I19", f"{oid} in doubt for {waited // SECOND} s without an alarm")
 
     def _monotone(self, shell: Shell) -> None:
-        """I15: what was filled never goes back."""
+        """I15: what was filled never goes back, and what has ended stays ended."""
         for leg in Leg:
-            for oid, record in shell.engine.books.leg(leg).open.items():
+            for oid, record in shell.engine.books.leg(leg).orders.items():
+                if record.status in ENDED:
+                    self.over.add(oid)
+                elif oid in self.over:
+                    self.broken("I15", f"{oid} had ended, and is {record.status.value} again")
                 before = self.filled_before.get(oid, ZERO)
                 if record.filled < before:
                     self.broken("I15", f"{oid}: {plain(before)} filled, now {plain(record.filled)}")
@@ -376,33 +478,38 @@ class Mind:
     # -- lives -----------------------------------------------------------------------------------
 
     def read(self, leg: Leg, asked_at: int) -> None:
-        self.reads[leg].append(asked_at)
         self.read_in_life.add(leg)
 
     def crashed(self, kind: str, before: str | None, shell: Shell) -> None:
         self.gap_since = 0
         self.read_in_life.clear()
         self.filled_before.clear()
+        self.over.clear()
 
     def replayed(self, shell: Shell) -> None:
         """I14: whatever was sent is in the log, or its id was leased and will be asked for."""
         self.read_in_life.clear()
         self.gap_since = 0
         self.engine = shell.engine
+        books = shell.engine.books
+        self.mode, self.trips = books.mode, dict(books.trips)
+        self.resumes = books.run.request_id if books.run.open else ""
         venue = self.world.venue
         for request_id in list(venue.adoptions):
-            if request_id[0] == "o" and request_id not in shell.engine.books.requests:
+            if request_id[0] == "o" and request_id not in books.requests:
                 lost = venue.adoptions.pop(request_id)
                 venue.adopted -= lost
                 venue.outside[Leg.SPOT] -= lost
                 self.world.counts["adoptions lost in a power cut"] += 1
         for leg, orders in self.unresolved.items():
             for oid in list(orders):
-                record = shell.engine.books.leg(leg).orders.get(oid)
-                if record is not None and not record.open:
-                    self._buried(leg, oid, "replayed") if record.status is OrderStatus.DEAD else (
-                        orders.pop(oid)
-                    )
+                record = books.leg(leg).orders.get(oid)
+                if record is None or record.open:
+                    continue
+                if record.status is OrderStatus.DEAD:
+                    self._buried(leg, oid, "replayed")
+                elif oid not in self.world.in_flight and oid not in venue.open:
+                    orders.pop(oid)
 
     def ended(self, command: c.EndRun, shell: Shell) -> None:
         """A run says that it is over: the truth must agree (I9, I13)."""

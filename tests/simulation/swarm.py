@@ -5,6 +5,7 @@ its own generator, so that taking one class away leaves the draws of the others 
 """
 
 import hashlib
+from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -63,12 +64,22 @@ CLASSES = (
     "another_action",
     "funding_gone",
 )
+CRASHES = ("crash_process", "crash_machine", "torn_write")
 BEYOND = ("lag_beyond",)
 """Faults that break a declared bound: never on by chance, only when asked for."""
+
+EDITION = 2
+"""How a seed is read. A number found under an edition tells the same story under it for ever."""
 
 PRICE = Decimal(100)
 TICK = Decimal("0.01")
 PREFIX = "HSIM00"
+
+
+def parse_seed(text: str) -> tuple[int, int]:
+    """Read ``1:17``, or ``17`` for the newest edition; return the edition and the number."""
+    edition, _, number = text.rpartition(":")
+    return int(edition or EDITION), int(number)
 
 
 def dice(seed: int, name: str) -> Random:
@@ -87,15 +98,19 @@ class Plan:
         without: frozenset[str] = frozenset(),
         calm: bool = False,
         beyond: frozenset[str] = frozenset(),
+        edition: int = EDITION,
     ) -> None:
         self.seed = seed
+        self.edition = edition
         switch = dice(seed, "switch")
         on = {name for name in CLASSES if switch.random() < 0.5}
         self.on = frozenset(set() if calm else on - without) | beyond
         self._dice: dict[str, Random] = {}
         self._environment(dice(seed, "environment"))
         self._strengths(dice(seed, "strength"))
-        self.terms = self._terms(dice(seed, "terms"))
+        if edition > 1:
+            self._thicken(dice(seed, "thick"))
+        self.terms = self.make_terms()
 
     def dice(self, name: str) -> Random:
         known = self._dice.get(name)
@@ -106,10 +121,14 @@ class Plan:
     def has(self, name: str) -> bool:
         return name in self.on
 
-    def hit(self, name: str) -> bool:
-        """Draw for one class; its chance is the attribute of the same name."""
-        chance: float = getattr(self, name)
-        return bool(chance) and self.dice(name).random() < chance
+    def chances(self) -> dict[str, tuple[float, Callable[[], float]]]:
+        """Return, for every class that is drawn for, its chance and its generator."""
+        drawn = {name: getattr(self, name, 0.0) for name in (*CLASSES, *BEYOND)}
+        return {
+            name: (chance, self.dice(name).random)
+            for name, chance in drawn.items()
+            if isinstance(chance, float) and chance
+        }
 
     # -- what is not a fault ---------------------------------------------------------------------
 
@@ -166,9 +185,61 @@ class Plan:
         self.slow_sync = chance("slow_sync", 0.5)
         self.disconnect_every = int(r.choice((10, 20, 45)) * SECOND)
 
+        self.rest_for = 0
+        """How long a resting order waits on average for its next fill; 0: until a tick fills it."""
+        self.think = 0
+        """How long the owner leaves an idle hedge alone; 0: for ever."""
+        self.windows = 1
+        """How often the happenings of `moments` may begin again while too few orders were sent."""
+        self.orders_wanted = 0
+        self.calm_every = 0
+        """Time between two quotes once the faults are over; 0: as before."""
+        self.ways: tuple[int, ...] = (-1, 1)
+        """Whether a user takes coins out (-1) or brings them (1).
+
+        Coins that went and came back between two reads were never missed by anybody, and the
+        truth would go on counting them as lost to the hedge.
+        """
+        self.seldom = 0.0
+        """In which share of the windows a class of happenings stays away."""
+        self.clocks: tuple[float, ...] = (0.2, 0.5, 1, 2)
+        """How far the host's clock is off: factors, as likely as each other."""
+        self.waits_for_exit = True
+        self.unwinds = True
+        """Whether a person liquidates at the end, and the hedge must come to its own."""
+        self.patient = True
+        """Whether the calm waits for all that a person could cut short."""
+
+    def _thicken(self, r: Random) -> None:
+        """Let more happen: an owner with wishes, a market that trades, stalls that end."""
+        self.slices = int(2 ** r.uniform(2, 5.5))
+        self.clocks = (0.1, 0.2, 0.5, 2)
+        self.seldom = 0.7
+        self.ways = (r.choice((-1, 1)),)
+        self.disconnect_every = int(r.choice((15, 30, 60)) * SECOND)
+        self.rest_for = int(r.choice((0.1, 0.4, 1.5)) * SECOND)
+        self.think = int(r.choice((0.5, 1, 4)) * SECOND)
+        self.chaos = int(r.choice((15, 20, 30)) * SECOND)
+        self.windows = 4
+        self.orders_wanted = r.choice((24, 28, 36))
+        self.calm_every = 2 * SECOND
+        self.quote_every = r.choice((1, 2, 2)) * SECOND
+        self.heartbeat = r.choice((5, 10)) * SECOND
+        self.attentive = r.choice((0, *([3, 5, 10] * 2))) * SECOND
+        self.waits_for_exit = r.random() < 0.08
+        self.patient = r.random() < 0.04
+        self.unwinds = self.patient or r.random() < 0.33
+        for name in ("request_lost", "reply_lost", "slow_processing", "error_delivered",
+                     "error_undelivered", "unreachable", "drop_message", "read_error",
+                     "reject", "stale_read", "resubscribe_fails"):  # fmt: skip
+            # From a twentieth of the most to the most, the small ones as often as the large.
+            drawn = getattr(self, name) * 20 ** -r.random()
+            setattr(self, name, drawn)
+
     # -- the hedge -------------------------------------------------------------------------------
 
-    def _terms(self, r: Random) -> HedgeTerms:
+    def make_terms(self) -> HedgeTerms:
+        r = dice(self.seed, "terms")
         lots = ("0.001", "0.01", "0.1")
         spot_lot = Decimal(r.choice(lots))
         futures_lot = Decimal(r.choice((*lots, "1")))
@@ -246,7 +317,7 @@ class Plan:
                 requote_s=r.choice((5, 30)),
                 requote_bps=Decimal(r.choice((2, 20))),
                 patience_s=r.choice((10, 60, 300)),
-                settle_s=r.choice((5, 10, 30)),
+                settle_s=r.choice((5, 10, 30) if self.edition == 1 else (3, 5, 10)),
                 cross_bps_max=Decimal(r.choice((5, 50))),
                 entry_basis_bps_min=Decimal(-1000),
                 impact=Decimal("0.05"),
@@ -264,8 +335,12 @@ class Plan:
 
     # -- what happens when -----------------------------------------------------------------------
 
-    def moments(self) -> list[tuple[int, str, dict[str, Any]]]:
-        """Return every scheduled happening of the first phase: (at, what, with what)."""
+    def moments(self, *, again: bool = False) -> list[tuple[int, str, dict[str, Any]]]:
+        """Return every scheduled happening of the first phase: (at, what, with what).
+
+        When they begin ``again``, the host dies in few of them: four starts within ten minutes lock
+        the hedge, and nothing more would be seen of it.
+        """
         found: list[tuple[int, str, dict[str, Any]]] = []
 
         def at(name: str) -> int:
@@ -273,6 +348,8 @@ class Plan:
 
         def some(name: str, least: int, most: int) -> range:
             if not self.has(name):
+                return range(0)
+            if self.edition > 1 and self.dice(name).random() < self.seldom:
                 return range(0)
             return range(self.dice(name).randint(least, most))
 
@@ -285,22 +362,23 @@ class Plan:
                         break
                     found.append((now, name, {
                         "streams": r.randrange(1, 16),
-                        "down": int(10 ** r.uniform(-1, 1.6) * SECOND),
+                        "down": int(10 ** r.uniform(-1, self._rarely(r, 1.6, 0.5)) * SECOND),
                     }))  # fmt: skip
         for _ in some("read_burst", 1, 2):
             r = self.dice("read_burst")
-            down = int(min(10 ** r.uniform(0, 2.8), 600) * SECOND)
+            down = int(min(10 ** r.uniform(0, self._rarely(r, 2.8, 1)), 600) * SECOND)
             found.append((at("read_burst"), "read_burst", {"down": down}))
         for _ in some("ban", 1, 1):
-            down = int(self.dice("ban").choice((5, 20, 120, 600)) * SECOND)
+            times = (5, 20, 120, 600) if self.edition == 1 else (*[5] * 6, 20, 20, 120, 600)
+            down = int(self.dice("ban").choice(times) * SECOND)
             found.append((at("ban"), "ban", {"down": down}))
         for _ in some("mode_flip", 1, 1):
-            down = int(self.dice("mode_flip").uniform(1, 60) * SECOND)
+            down = self._while(self.dice("mode_flip"), 60)
             found.append((at("mode_flip"), "mode_flip", {"down": down}))
         for _ in some("halt_leg", 1, 2):
             r = self.dice("halt_leg")
             found.append((at("halt_leg"), "halt_leg", {
-                "spot": r.random() < 0.5, "down": int(r.uniform(1, 90) * SECOND),
+                "spot": r.random() < 0.5, "down": self._while(r, 90),
             }))  # fmt: skip
         for _ in some("deleveraging", 1, 2):
             share = self.dice("deleveraging").uniform(0.05, 1)
@@ -312,7 +390,7 @@ class Plan:
         for _ in some("balance_change", 1, 3):
             r = self.dice("balance_change")
             found.append((at("balance_change"), "balance_change", {
-                "lots": r.choice((-1, 1)) * int(10 ** r.uniform(0, 2)),
+                "lots": r.choice(self.ways) * int(10 ** r.uniform(0, 2)),
             }))  # fmt: skip
         for _ in some("manual_trade", 1, 2):
             r = self.dice("manual_trade")
@@ -322,10 +400,15 @@ class Plan:
         for _ in some("unknown_execution", 1, 2):
             real = self.dice("unknown_execution").random() < 0.3
             found.append((at("unknown_execution"), "unknown_execution", {"real": real}))
-        for name in ("crash_process", "crash_machine", "torn_write"):
-            for _ in some(name, 1, 3 if name == "crash_process" else 2):
+        for name in CRASHES:
+            if again and self.dice(name).random() < 0.8:
+                continue
+            most = 2 if self.edition == 1 else 1
+            for _ in some(name, 1, most + (name == "crash_process")):
                 r = self.dice(name)
                 down = min(10 ** r.uniform(-1, 3.25), 1800)
+                if self.edition > 1 and r.random() < 0.92:
+                    down = 10 ** r.uniform(-1, 1)  # a supervisor starts it again
                 found.append((at(name), name, {
                     "after": r.randrange(40), "down": int(down * SECOND), "kept": r.random(),
                 }))  # fmt: skip
@@ -344,14 +427,20 @@ class Plan:
         found.sort(key=lambda one: one[:2])
         return found
 
-    def delay(self) -> int:
-        r = self.dice("delay").random()
-        return MS + int(r * r * self.delay_most)
+    def _rarely(self, r: Random, most: float, mostly: float) -> float:
+        """Return ``mostly``, and in every eighth case ``most``."""
+        return most if self.edition == 1 or r.random() < 0.125 else mostly
+
+    def _while(self, r: Random, most: int) -> int:
+        """Return a time between a second and ``most`` seconds; the short ones are as likely."""
+        if self.edition == 1:
+            return int(r.uniform(1, most) * SECOND)
+        return int(most ** r.random() * SECOND)
 
     @property
     def long(self) -> bool:
         """Whether the second phase waits for a funding exit."""
-        return self.has("funding_gone")
+        return self.has("funding_gone") and self.waits_for_exit
 
 
 REJECT_CODES = ("POST_ONLY_WOULD_TAKE", "PRICE_COLLAR", "INSUFFICIENT_BALANCE", "HALTED", "-1008",

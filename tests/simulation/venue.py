@@ -4,6 +4,7 @@ Nothing here knows of the engine. Every state is kept with its time, so that a s
 state of a moment ago and not an invention.
 """
 
+import functools
 from bisect import bisect_right
 from collections.abc import Callable
 from decimal import Decimal
@@ -29,11 +30,18 @@ from hedge.model import (
     Side,
     TimeInForce,
 )
-from hedge.model.numbers import HOUR, MS, SECOND, ZERO, floor_to, plain
+from hedge.model.numbers import HOUR, MINUTE, MS, SECOND, ZERO, floor_to, plain
 from hedge.roles import AccountNews
 
 DEPTH = Decimal(1_000_000)
 AHEAD_MOST = SECOND
+LAG_LONGEST = 2 * MINUTE
+
+
+@functools.lru_cache(maxsize=4096)
+def ticks(count: int) -> Decimal:
+    """Return a price, which few are and many ask for."""
+    return TICK * count
 
 
 class Denied(Exception):
@@ -114,6 +122,8 @@ class Venue:
         self.began = at
         self.orders: dict[str, Placed] = {}
         self.open: dict[str, Placed] = {}
+        self.lately: dict[Leg, dict[str, Placed]] = {Leg.SPOT: {}, Leg.FUTURES: {}}
+        """Orders that a late read may still show as open."""
         self.by_venue_id: dict[str, Placed] = {}
         self.fills: dict[Leg, list[Fill]] = {Leg.SPOT: [], Leg.FUTURES: []}
         self.fill_times: dict[Leg, list[int]] = {Leg.SPOT: [], Leg.FUTURES: []}
@@ -143,9 +153,10 @@ class Venue:
         self.interval_s = 8 * 3600
         self.next_settlement = at + plan.settlement_in
         self.duplicates: list[str] = []
-        self.strikes: Callable[[str], bool] = plan.hit
+        self.strikes: Callable[[str], bool] = lambda _name: False
         """Whether a fault strikes now; the world counts it."""
         self.after_fill: Callable[[Leg, Fill], None] = lambda _leg, _fill: None
+        self.after_end: Callable[[str], None] = lambda _oid: None
         self._walk: Random = plan.dice("walk")
         self._fill: Random = plan.dice("fills")
         self._ioc: Random = plan.dice("partial_ioc")
@@ -157,10 +168,10 @@ class Venue:
     def touch(self, leg: Leg) -> tuple[Decimal, Decimal]:
         """Return bid and ask."""
         mid = self.mid + (self.basis if leg is Leg.FUTURES else 0)
-        return TICK * (mid - 1), TICK * (mid + 1)
+        return ticks(mid - 1), ticks(mid + 1)
 
     def price(self, leg: Leg = Leg.SPOT) -> Decimal:
-        return TICK * (self.mid + (self.basis if leg is Leg.FUTURES else 0))
+        return ticks(self.mid + (self.basis if leg is Leg.FUTURES else 0))
 
     def quote_of(self, leg: Leg, at: int) -> Quote:
         bid, ask = self.touch(leg)
@@ -202,6 +213,10 @@ class Venue:
             self._execute(placed, quantity, order.limit_price, at, maker=True)
             self._say(placed, at)
 
+    def take(self, placed: Placed, at: int) -> None:
+        """Let another trader meet what rests here."""
+        self._passive(placed, at, 1.0)
+
     def _part(self, quantity: Decimal, leg: Leg, r: Random) -> Decimal:
         lot = (self.terms.spot if leg is Leg.SPOT else self.terms.futures).instrument.lot
         return floor_to(quantity * r.randint(0, 95) / 100, lot)
@@ -229,6 +244,7 @@ class Venue:
         placed = Placed(order, f"v{self._numbers}", at)
         self.orders[order.client_order_id] = placed
         self.open[order.client_order_id] = placed
+        self.lately[leg][order.client_order_id] = placed
         self.by_venue_id[placed.venue_id] = placed
         if crosses:
             quantity = placed.left
@@ -288,6 +304,7 @@ class Venue:
 
     def _end(self, placed: Placed, at: int) -> None:
         placed.status = ReportedStatus.CANCELLED
+        self.after_end(placed.order.client_order_id)
         placed.note(at)
         self.open.pop(placed.order.client_order_id, None)
 
@@ -452,6 +469,10 @@ class Venue:
         self.interval_s = 3600
         self.next_settlement = min(self.next_settlement, self.began + 2 * HOUR)
 
+    def changes(self) -> int:
+        """Return a number that grows with all that orders of ours do here."""
+        return sum(len(placed.history) for placed in self.orders.values())
+
     # -- reads -----------------------------------------------------------------------------------
 
     def order_at(self, client_order_id: str, at: int) -> OrderReport | None:
@@ -460,11 +481,17 @@ class Venue:
 
     def open_at(self, leg: Leg, at: int) -> tuple[OrderReport, ...]:
         found = []
-        for placed in self.orders.values():
-            if placed.order.leg is leg:
-                report = placed.report(at)
-                if report is not None and report.status is ReportedStatus.WORKING:
-                    found.append(report)
+        lately = self.lately[leg]
+        for oid, placed in list(lately.items()):
+            if placed.status is not ReportedStatus.WORKING:
+                ended_at = placed.history[-1][0]
+                if ended_at <= at:
+                    if ended_at < at - LAG_LONGEST:
+                        del lately[oid]  # no read looks back as far
+                    continue
+            report = placed.report(at)
+            if report is not None and report.status is ReportedStatus.WORKING:
+                found.append(report)
         return tuple(found)
 
     def fills_at(self, leg: Leg, since: int, at: int) -> tuple[Fill, ...]:

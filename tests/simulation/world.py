@@ -5,27 +5,32 @@ appended before anything is performed, and every outcome comes back as a fact.
 """
 
 import hashlib
-import heapq
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from heapq import heappop, heappush
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+from attribution import Attribution
 from swarm import REJECT_CODES, Plan
+from truth import Line, Truth
 from venue import Denied, Venue
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.engine import Engine
 from hedge.decide.events import Verb
+from hedge.decide.mode import Mode
 from hedge.decide.rows import AnyEntry, Row, belongs
 from hedge.decide.terms import Action
 from hedge.errors import JournalError
+from hedge.journal.frame import JSON, NAME
 from hedge.journal.log import JournalLog
 from hedge.journal.memory_disk import Fault, MemoryDisk
 from hedge.model import (
+    LEGS,
     Balance,
     Fill,
     FundingPayment,
@@ -34,6 +39,7 @@ from hedge.model import (
     OrderReport,
     Position,
     PositionMode,
+    ReportedStatus,
     StreamKind,
 )
 from hedge.model.numbers import MINUTE, MS, SECOND, ZERO, plain
@@ -41,6 +47,7 @@ from hedge.roles import AccountNews
 
 BEGIN = 1_700_000_000 * SECOND
 DIRECTORY = Path("/sim")
+LOG = DIRECTORY / NAME
 READ_TIMEOUT = 20 * SECOND
 EQUITY_APART = 2 * SECOND
 STATUS_KEPT = 60 * SECOND
@@ -48,7 +55,28 @@ EVENTS_A_SECOND = 1_000
 """More than this many facts within a second of time is a loop that feeds itself."""
 RESTARTS_MAX = 3
 RESTARTS_WINDOW = 10 * MINUTE
+
+
+class Death(NamedTuple):
+    """Die after ``points`` more points, or inside write number ``write`` of the disk."""
+
+    kind: str
+    """``crash_process`` or ``crash_machine``."""
+    points: int = 0
+    write: int = 0
+    torn: int = 0
+    """How many bytes of that write arrive."""
+    kept: float = 0.0
+    """Which share of what was not synced outlives the machine."""
+
+
+Strike = tuple[str, int]
+"""One strike of a fault: its class, and which of the class it is."""
+WIRED = (c.PlaceOrder, c.CancelOrder)
 STREAMS = tuple((leg, kind) for leg in Leg for kind in StreamKind)
+
+
+decode_row = msgspec.json.Decoder(Row).decode
 
 
 class Died(BaseException):
@@ -73,8 +101,19 @@ class Stream:
 class World:
     """The scheduler, and everything that is not the engine."""
 
-    def __init__(self, plan: Plan, *, trace: bool = False) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        trace: bool = False,
+        engine: type[Engine] = Engine,
+        spared: frozenset[Strike] = frozenset(),
+    ) -> None:
         self.plan = plan
+        self.make_engine = engine
+        self.spared = spared
+        """Strikes that do not happen, for whoever looks for the few that matter."""
+        self.struck: Counter[str] = Counter()
         self.now = BEGIN
         self.heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self.order = 0
@@ -84,6 +123,12 @@ class World:
         self.disk = MemoryDisk()
         self.venue = Venue(plan, BEGIN, self.tell)
         self.venue.strikes = self.hit
+        self.truth = Truth()
+        self.unhedged = Attribution(self)
+        self._outside = dict(self.venue.outside)
+        self._chances = plan.chances()
+        self._delay = plan.dice("delay").random
+        self._delay_most = plan.delay_most
         self.faults = True
         self.shell: Shell | None = None
         self.streams = {key: Stream() for key in STREAMS}
@@ -92,8 +137,13 @@ class World:
         self.read_broken_until = 0
         self.banned_until = 0
         self.host_offset = 0
+        self.told: set[str] = set()
+        """Executions that a read has told the host of."""
         self.in_flight: dict[str, Order] = {}
         """Orders that left the host and whose fate at the venue is open."""
+        self.distinct: list[int] | None = None
+        """The points at which something differs from the point before, for whoever asks."""
+        self._state: tuple[int, ...] = ()
         self.start_line: dict[str, Any] = {}
         self.exits: list[tuple[int, str]] = []
         self.ended = False
@@ -104,6 +154,8 @@ class World:
         """(points left, kind): the process dies when it has counted down."""
         self.points = 0
         self.crash_at_point = -1
+        self.deaths: list[Death] = []
+        """Deaths ordered one by one, for whoever tries every point."""
         self.crash_kind = "crash_process"
         self.down_for = SECOND
         self.kept = 0.0
@@ -112,18 +164,23 @@ class World:
 
     def at(self, when: int, fn: Callable[..., None], *args: Any) -> None:
         self.order += 1
-        heapq.heappush(self.heap, (max(when, self.now), self.order, fn, args))
+        heappush(self.heap, (max(when, self.now), self.order, fn, args))
 
     def after(self, delay: int, fn: Callable[..., None], *args: Any) -> None:
         self.at(self.now + delay, fn, *args)
 
     def run(self, until: int, stop: Callable[[], bool] | None = None) -> None:
         heap = self.heap
-        while heap and heap[0][0] <= until:
-            self.now, _, fn, args = heapq.heappop(heap)
-            fn(*args)
-            if stop is not None and stop():
-                return
+        if stop is None:
+            while heap and heap[0][0] <= until:
+                self.now, _, fn, args = heappop(heap)
+                fn(*args)
+        else:
+            while heap and heap[0][0] <= until:
+                self.now, _, fn, args = heappop(heap)
+                fn(*args)
+                if stop():
+                    return
         self.now = max(self.now, until)
 
     def say(self, text: str) -> None:
@@ -135,13 +192,26 @@ class World:
 
     def hit(self, name: str) -> bool:
         """Draw a fault; count it when it strikes."""
-        if self.faults and self.plan.hit(name):
-            self.fired[name] += 1
-            return True
-        return False
+        if not self.faults or name not in self._chances:
+            return False
+        chance, draw = self._chances[name]
+        return draw() < chance and self.strikes(name)
+
+    def strikes(self, name: str) -> bool:
+        """Count one strike of a fault; return False for one that is spared."""
+        number = self.struck[name] = self.struck[name] + 1
+        if (name, number) in self.spared:
+            return False
+        self.fired[name] += 1
+        if self.lines is not None:
+            self.say(f"   {name} strikes, {number}")
+        return True
 
     def delay(self) -> int:
-        return self.plan.delay() if self.faults else 20 * MS
+        if not self.faults:
+            return 20 * MS
+        drawn = self._delay()
+        return MS + int(drawn * drawn * self._delay_most)
 
     # -- the process -----------------------------------------------------------------------------
 
@@ -180,19 +250,94 @@ class World:
                 "adopt": None,
             }
 
+    def _begin_anew(self) -> None:
+        """The owner of a hedge that is over begins the next."""
+        actions = (Action.DEFAULT, Action.DEFAULT, Action.SCALE, Action.SINGLE)
+        self.start_line = {
+            "action": self.plan.dice("anew").choice(actions),
+            "request_id": f"n{self.lives}",
+            "enter_now": True,
+            "adopt": None,
+        }
+
     def _set_host_clock(self) -> None:
         self.host_offset = 0
         if not self.faults:
             return
         if self.plan.has("clock_offset"):
             r = self.plan.dice("clock_offset")
-            self.host_offset = int(r.uniform(-1.5, 1) * r.choice((0.2, 0.5, 1, 2)) * SECOND)
+            self.host_offset = int(r.uniform(-1.5, 1) * r.choice(self.plan.clocks) * SECOND)
             self.fire("clock_offset")
         if self.plan.has("clock_jump"):
             r = self.plan.dice("clock_jump")
-            if r.random() < 0.4:
+            if r.random() < (0.4 if self.plan.edition == 1 else 0.12):
                 self.host_offset += int(r.choice((-1, 1)) * r.uniform(1, 3600) * SECOND)
                 self.fire("clock_jump")
+
+    def note_point(self) -> None:
+        """Keep this point if a death here leaves another state behind than at the last one."""
+        assert self.distinct is not None
+        sent, flying = self.counts["orders"], len(self.in_flight)
+        state = (self.journal_size(), sent, flying, self.venue.changes(), self.disk.syncs)
+        if state != self._state:
+            self._state = state
+            self.distinct.append(self.points)
+
+    def next_death(self) -> None:
+        """Arm the next of the ordered deaths, counted from here."""
+        if not self.deaths:
+            return
+        death = self.deaths.pop(0)
+        self.crash_kind, self.kept = death.kind, death.kept
+        if death.write:
+            fault = Fault(error=Died(), kept=death.torn)
+            self.disk.write_faults[death.write] = fault
+        else:
+            self.crash_at_point = self.points + death.points
+
+    def filled(self, leg: Leg, fill: Fill) -> None:
+        """After every execution at the venue."""
+        self._look_outside()
+        ours = fill.client_order_id if fill.client_order_id in self.venue.orders else ""
+        if ours:
+            self.truth.fill(fill, self.now, ours)
+        self.unhedged.look()
+        self.mind.filled(leg, fill)
+
+    def order_ended(self, oid: str) -> None:
+        """After an order of ours was cancelled, by us or by its own terms."""
+        self.truth.note("ended", self.now, id=oid)
+
+    def _look_outside(self) -> None:
+        """Write down what came to a leg from outside since the last look."""
+        for leg, outside in self.venue.outside.items():
+            if outside != self._outside[leg]:
+                self.truth.moved(leg, outside - self._outside[leg], self.now)
+                self._outside[leg] = outside
+
+    def story(self) -> list[Line]:
+        """Return the record of the truth, with its last line."""
+        self._look_outside()
+        venue, shell = self.venue, self.shell
+        sure = False
+        if shell is not None:
+            engine = shell.engine
+            still = not self.in_flight and not any(book.open for book in engine.leg_books())
+            agreed = all(note.agreed for note in engine.volatile.legs.values())
+            sure = still and agreed and engine.volatile.recovered and not shell.books_dirty()
+        spot = venue.bought + venue.outside[Leg.SPOT]
+        end = {"what": "end", "at": self.now, "sure": sure, "spot": str(spot)}
+        return [*self.truth.lines, {**end, "futures": str(venue.position)}]
+
+    def journal_text(self) -> str:
+        """Return the journal's complete lines as they are on the disk."""
+        file = self.disk.files.get(LOG)
+        data = bytes(file.data) if file is not None else b""
+        return data[: data.rfind(b"\n") + 1].decode()
+
+    def journal_size(self) -> int:
+        file = self.disk.files.get(LOG)
+        return len(file.data) if file is not None else 0
 
     def died(self, shell: "Shell") -> None:
         """Take the process away, and with a machine what it had not synced."""
@@ -204,16 +349,21 @@ class World:
         self.say(f"-- {kind}; down for {self.down_for / 1e9:.1f} s; {self.venue.describe()}")
         before = None
         if kind == "crash_machine":
-            file = self.disk.files[shell.log.path]
+            file = self.disk.files[LOG]
             unsynced = len(file.data) - file.synced
+            had = bytes(file.data)
             self.disk.power_loss(kept=int(self.kept * unsynced))
             self.boots += 1
+            kept = had.rfind(b"\n", 0, len(file.data)) + 1
+            self.truth.note("power", self.now, kept=kept, lost=had[kept:].decode())
         else:
             before = shell.complete
             self.disk.crash()
         for stream in self.streams.values():
             stream.up = False
         self.mind.crashed(kind, before, shell)
+        self.unhedged.look()
+        self.next_death()
         self.after(self.down_for, self.boot)
 
     def end(self, shell: "Shell", command: c.EndRun) -> None:
@@ -225,9 +375,12 @@ class World:
         self.say(f"-- exit {command.exit_code} {command.reason}: {command.text}")
         for stream in self.streams.values():
             stream.up = False
+        self.unhedged.look()
         self.mind.ended(command, shell)
-        if self.faults and self.plan.has("another_action"):
+        if self.faults and (self.plan.has("another_action") or self.plan.think):
             self.ended = False
+            if self.plan.think:
+                self._begin_anew()
             self.after(3 * SECOND, self.boot)
 
     def failed(self, shell: "Shell", error: BaseException) -> None:
@@ -273,11 +426,14 @@ class World:
         """Let the market move, and publish it while somebody listens."""
         venue, shell = self.venue, self.shell
         venue.tick(self.now, chance=None if self.faults else 1.0)
+        self._look_outside()
         self.mind.tick()
         if shell is None:
+            self.unhedged.look()
             self.after(10 * SECOND, self.tick)
             return
-        for leg in Leg:
+        self.unhedged.look()
+        for leg in LEGS:
             stream = self.streams[leg, StreamKind.MARKET]
             if stream.up and self.now >= stream.deaf_until:
                 quote = venue.quote_of(leg, self.now)
@@ -292,8 +448,9 @@ class World:
                     shell.feed(e.QuoteSeen(at=self.host(), leg=leg, quote=quote))
                 if not shell.alive:
                     break
-        slow = shell.alive and shell.engine.books.mode.value == "HALT" and not self.faults
-        self.after(5 * SECOND if slow else self.plan.quote_every, self.tick)
+        slow = shell.alive and not self.faults and shell.engine.books.mode is Mode.HALT
+        calm = 0 if self.faults else self.plan.calm_every
+        self.after(5 * SECOND if slow else calm or self.plan.quote_every, self.tick)
 
     def heartbeat(self) -> None:
         shell = self.shell
@@ -346,25 +503,31 @@ class World:
     def send(self, shell: "Shell", order: Order) -> None:
         """Carry one order to the venue, or lose it on the way."""
         plan = self.plan
+        oid = order.client_order_id
         answer = Answer(shell, order)
         self.after(plan.ack_timeout, answer.timeout)
         if self.hit("unreachable"):
             self.after(self.delay(), answer.refused, "UNREACHABLE")
+            self.truth.note("lost", self.now, id=oid)
             return
         out = self.delay()
         if self.hit("request_lost"):
+            self.truth.note("lost", self.now, id=oid)
             return
         if self.hit("error_undelivered"):
             self.after(out + self.delay(), answer.unknown, "HTTP 503")
+            self.truth.note("lost", self.now, id=oid)
             return
         if self.now < self.banned_until:
             self.after(out + self.delay(), answer.refused, "RATE_LIMIT")
+            self.truth.note("denied", self.now, id=oid, why="RATE_LIMIT")
             return
         if self.hit("reject"):
             code = plan.dice("reject_code").choice(REJECT_CODES)
             self.after(out + self.delay(), answer.refused, code)
+            self.truth.note("denied", self.now, id=oid, why=code)
             return
-        self.in_flight[order.client_order_id] = order
+        self.in_flight[oid] = order
         self.after(out, self._arrived, answer)
 
     def _arrived(self, answer: "Answer") -> None:
@@ -377,6 +540,7 @@ class World:
             slow = int(self.plan.dice("slow").random() * 12 * SECOND)
             if slow > self.plan.processing_most:
                 self.in_flight.pop(order.client_order_id, None)
+                self.truth.note("lost", self.now, id=order.client_order_id)
                 self.after(slow, answer.unknown, "HTTP 504")
                 return
             self.after(slow, self._processed, answer, True)
@@ -390,12 +554,15 @@ class World:
         self.in_flight.pop(order.client_order_id, None)
         try:
             self.mind.at_venue(order)
+            self.truth.note("taken", self.now, id=order.client_order_id)
             report = self.venue.accept(order, self.now, seen_at)
         except Denied as denied:
             self._deny(answer, denied.code)
             return
         self.say(f"   venue takes {order.client_order_id}: {report.status.value}"
                  f" {plain(report.filled)}")  # fmt: skip
+        if self.plan.rest_for and report.status is ReportedStatus.WORKING:
+            self._trade(order.client_order_id)
         if self.hit("reply_lost"):
             return
         if self.hit("error_delivered"):
@@ -403,8 +570,22 @@ class World:
             return
         self.after(self.delay(), answer.reported, report)
 
+    def _trade(self, oid: str) -> None:
+        """Let somebody take what rests, after a while; a part of it, and then the rest."""
+        wait = int(self.plan.dice("trades").expovariate(1) * self.plan.rest_for)
+
+        def taken() -> None:
+            placed = self.venue.open.get(oid)
+            if placed is not None:
+                self.venue.take(placed, self.now)
+                if oid in self.venue.open:
+                    self._trade(oid)
+
+        self.after(wait + MS, taken)
+
     def _deny(self, answer: "Answer", code: str) -> None:
         self.in_flight.pop(answer.order.client_order_id, None)
+        self.truth.note("denied", self.now, id=answer.order.client_order_id, why=code)
         if self.hit("reply_lost"):
             return
         self.after(self.delay(), answer.refused, code)
@@ -437,22 +618,26 @@ class World:
 
     # -- reads -----------------------------------------------------------------------------------
 
-    def read(self, reads: list[int]) -> tuple[int, list[int], str]:
-        """Walk through ``len(reads)`` requests; return the end, the as-of times and the failure."""
+    def read(self, reads: int) -> tuple[int, list[int], str]:
+        """Walk through ``reads`` requests; return the end, the as-of times and the failure."""
         when = self.now
+        if not self.faults:
+            step = 40 * MS
+            return when + reads * step, [when + step // 2 + n * step for n in range(reads)], ""
         seen: list[int] = []
-        for place in range(len(reads)):
-            out = self.delay()
-            back = self.delay()
-            if self.faults and (
-                when + out < self.read_broken_until or when + out < self.banned_until
-            ):
+        delay, hit = self.delay, self.hit
+        stale = "stale_read" in self._chances
+        broken_until = max(self.read_broken_until, self.banned_until)
+        for place in range(reads):
+            out = delay()
+            back = delay()
+            if when + out < broken_until:
                 self.fired["read_error_in_burst"] += 1
                 return when + out + back, seen, "Unreachable"
-            if self.hit("read_error"):
+            if hit("read_error"):
                 return when + out + back, seen, "Unreachable"
             lag = 0
-            if place != 0 and self.hit("stale_read"):
+            if stale and place != 0 and hit("stale_read"):
                 lag = int(self.plan.dice("lag").random() * self.plan.lag_most)
             seen.append(when + out - lag)
             when += out + back
@@ -465,7 +650,7 @@ class World:
         status_known = self.now - shell.status_at.get(leg, -STATUS_KEPT) < STATUS_KEPT
         last = 1 if leg is Leg.SPOT else 5
         count = 1 + len(command.ask_ids) + 2 + (0 if status_known else 1) + last
-        done, seen, why = self.read([0] * count)
+        done, seen, why = self.read(count)
         if done - self.now > READ_TIMEOUT:
             self.at(self.now + READ_TIMEOUT, shell.unread, command, "no answer in time")
             return
@@ -530,11 +715,13 @@ class World:
         for report in found:
             self.mind.told(report)
         for fill in fills:
-            self.mind.told_fill(fill)
+            if fill.fill_id not in self.told:
+                self.told.add(fill.fill_id)
+                self.mind.told_fill(fill)
         shell.feed(event)
 
     def read_equity(self, shell: "Shell", label: str) -> None:
-        done, _, why = self.read([0] * 6)
+        done, _, why = self.read(6)
         if why or done - self.now > READ_TIMEOUT:
             self.at(min(done, self.now + READ_TIMEOUT) + EQUITY_APART, shell.equity_again, label)
             return
@@ -644,9 +831,11 @@ class Shell:
     def start(self) -> None:
         world = self.world
         self.log = JournalLog.open(DIRECTORY, hedge="sim", at=world.host(), disk=world.disk)
-        self.engine = Engine(world.plan.terms)
+        self.engine = world.make_engine(world.plan.terms)
         self.engine.replay(self._rows())
         world.mind.replayed(self)
+        world._look_outside()
+        world.truth.note("start", world.now, life=world.lives, journal=world.journal_size())
         world.shell = self
         epoch = self.engine.books.epoch + 1
         world.say(f"-- start {world.lives}, epoch {epoch}, clock {world.host_offset / 1e9:+.1f} s;"
@@ -663,8 +852,11 @@ class Shell:
             world.after(world.delay(), world._reconnected, self, leg, kind)
         self.feed(e.ActionAsked(at=world.host(), **world.start_line))
 
-    def _rows(self) -> Any:
-        for row in self.log.rows():
+    def _rows(self) -> Iterator[Row]:
+        """Yield the rows of a log that was verified, line by line, a moment ago."""
+        lines = self.world.disk.read(self.log.path).split(b"\n")
+        for line in lines[1:-1]:
+            row = decode_row(line[JSON:])
             if isinstance(row.entry, e.EngineStarted):
                 self._starts.append(row.at)
             elif isinstance(row.entry, c.EndRun):
@@ -717,9 +909,10 @@ class Shell:
             world.mind.broken("I20", f"a busy loop: {self.engine.reason}, last {brief(event)}")
         self._point()
         commands = engine.handle(event)
-        entries: list[AnyEntry] = [command for command in commands if belongs(command)]
+        entries: list[AnyEntry] = []
         if engine.touched and belongs(event):
-            entries.insert(0, event)
+            entries.append(event)
+        entries += [command for command in commands if belongs(command)]
         if world.lines is not None:
             self._trace(event, commands)
         if entries:
@@ -727,18 +920,25 @@ class Shell:
             self._point()
             self.log.append(engine.now, entries, market.mid(Leg.SPOT), market.mid(Leg.FUTURES))
             self._point()
+        wired = world.plan.edition > 1
         for command in commands:
             world.mind.command(command, self)
+            if wired and type(command) in WIRED:
+                self._point()
             self.perform(command)
             if not self.alive:
                 return
         if entries:
             self._point()
+            if world.unhedged.open:
+                world.unhedged.look()
 
     def _point(self) -> None:
         """One place where a process can die."""
         world = self.world
         world.points += 1
+        if world.distinct is not None:
+            world.note_point()
         if world.crash_at_point == world.points:
             raise Died
         if world.next_crash is not None:
@@ -766,6 +966,15 @@ class Shell:
         for command in commands:
             self.world.say(f"      > {brief(command)}")
 
+    def books_dirty(self) -> bool:
+        """Return whether a read is wished for, or something happened since the last one."""
+        notes = self.engine.volatile.legs
+        changed = {Leg.SPOT: self.engine.books.spot, Leg.FUTURES: self.engine.books.futures}
+        return any(
+            note.dirty_at or note.last is None or note.last.asked_at < changed[leg].changed_at
+            for leg, note in notes.items()
+        )
+
     # -- the effects -----------------------------------------------------------------------------
 
     def perform(self, command: c.AnyCommand) -> None:
@@ -773,8 +982,11 @@ class Shell:
         match command:
             case c.PlaceOrder(order=order):
                 world.counts["orders"] += 1
+                world._look_outside()
                 world.mind.sent(order, self)
+                world.truth.sent(order, world.now, world.journal_size())
                 if world.host() - order.signed_at > order.recv_window_ms * MS + SECOND:
+                    world.truth.note("lost", world.now, id=order.client_order_id)
                     world.after(0, Answer(self, order).refused, "STALLED_BEFORE_SEND")
                 else:
                     world.send(self, order)
@@ -898,6 +1110,10 @@ def brief(thing: Any) -> str:
                 f"AUDITED {thing.leg.value} holds {held} fills={len(thing.fills)} {found}"
                 f" missing={','.join(thing.missing)}"
             )
+        case e.BalanceSeen(balance=balance):
+            return f"BALANCE {plain(balance.total)}"
+        case e.PositionSeen(position=position):
+            return f"POSITION {plain(position.quantity)}"
         case e.EngineStarted(boot_id=boot, epoch=epoch):
             return f"STARTED {boot} epoch {epoch}"
         case e.OrderReported(report=r):

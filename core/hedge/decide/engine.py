@@ -238,7 +238,8 @@ class Engine:
                 book.adopt_stray(report, at)
         touched |= len(book.orders) != before
         for fill in event.fills:
-            touched |= self._absorb_fill(e.FillSeen(at=at, fill=fill))
+            if fill.key not in book.fill_keys:  # a read repeats the last minute's, and more
+                touched |= self._absorb_fill(e.FillSeen(at=at, fill=fill))
         for client_order_id in event.missing:
             touched |= book.vanished(client_order_id, at)
         for payment in event.payments:

@@ -1,6 +1,7 @@
 """What is unhedged, what counts as equal, and how much may be naked."""
 
 import enum
+import functools
 from decimal import Decimal
 
 from hedge.decide.terms import HedgeTerms, InventoryRule
@@ -73,11 +74,13 @@ def target_inventory(usd: Decimal, spot_mid: Decimal, terms: HedgeTerms) -> Deci
     return floor_to(usd / spot_mid, terms.pair_step)
 
 
+@functools.lru_cache(maxsize=64)
 def hedge_min(terms: HedgeTerms, price: Decimal) -> Decimal:
     """Return the least futures order that is no less by its own limit, at the widest collar."""
     return terms.futures.instrument.smallest_order(price * (1 - terms.limits.collar_max))
 
 
+@functools.lru_cache(maxsize=64)
 def slice_min(terms: HedgeTerms, price: Decimal) -> Decimal:
     """Return the least spot quantity whose hedge both venues take."""
     step = terms.pair_step
@@ -90,6 +93,7 @@ def slice_min(terms: HedgeTerms, price: Decimal) -> Decimal:
     return floored if floored == least else floored + step
 
 
+@functools.lru_cache(maxsize=64)
 def exposure_max(terms: HedgeTerms, price: Decimal) -> Decimal:
     """Return the naked notional allowed, in quote: safety part 5, or what was configured."""
     if terms.limits.exposure_max is not None:

@@ -97,6 +97,8 @@ class LegBook:
 
     @property
     def doubtful(self) -> bool:
+        if not self.open:
+            return False
         return any(rec.status is o.OrderStatus.DOUBTFUL for rec in self.open.values())
 
     @property

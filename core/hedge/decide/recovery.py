@@ -68,10 +68,10 @@ def _lease(engine: "Engine", book: LegBook) -> None:
 
 def _bury(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
     """Call an order in doubt dead: behind the fence, unknown by id, and the holdings agree (R7)."""
-    if not book.open:
+    if not book.open or notes.last is None or not notes.missing:
         return
     for record in list(book.open.values()):
-        if record.status is not OrderStatus.DOUBTFUL or notes.last is None:
+        if record.status is not OrderStatus.DOUBTFUL:
             continue
         server_at = notes.missing.get(record.client_order_id)
         if server_at is None or notes.last.asked_at < record.doubt_at:
@@ -171,7 +171,7 @@ def _audit(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
         if now - notes.asked_at < AUDIT_LOST_AFTER:
             return
         notes.asked_at = 0
-    if any(record.status is OrderStatus.INTENDED for record in book.open.values()):
+    if book.open and any(rec.status is OrderStatus.INTENDED for rec in book.open.values()):
         return
     at = _audit_due(engine, book, notes)
     if at > now:

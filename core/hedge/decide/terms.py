@@ -93,7 +93,7 @@ class LimitTerms(msgspec.Struct, frozen=True, kw_only=True):
     retry_ms: int = 2_000
 
 
-class HedgeTerms(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class HedgeTerms(msgspec.Struct, frozen=True, kw_only=True, dict=True, cache_hash=True):
     """Everything the core is told once; ``usd`` or ``quantity`` is the target, exactly one."""
 
     name: str

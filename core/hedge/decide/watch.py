@@ -32,6 +32,7 @@ LIQUIDATION_NEAR = Decimal("0.2")
 LOSS_FREEZE = Decimal("0.01")
 LOSS_LOCK = Decimal("0.02")
 LOSS_FLATTEN = Decimal("0.03")
+STREAM_DOWN = {leg: f"STREAM_DOWN_{leg.value.upper()}" for leg in LEGS}
 THROTTLE_WINDOW = 10 * MINUTE
 HEDGES_WITHOUT_MOVE = 3
 THROTTLE_FACTOR = Decimal("1.25")
@@ -144,12 +145,13 @@ def _account_streams(engine: "Engine", *, active: bool) -> None:
 
 
 def _streams_down(engine: "Engine") -> None:
+    down_since = engine.volatile.down_since
     for leg in LEGS:
-        key = f"STREAM_DOWN_{leg.value.upper()}"
         if engine.market.connected(leg):
-            if engine.volatile.down_since.pop(leg, None) is not None:
-                engine.settle(key)
+            if down_since and down_since.pop(leg, None) is not None:
+                engine.settle(STREAM_DOWN[leg])
             continue
+        key = STREAM_DOWN[leg]
         since = engine.volatile.down_since.setdefault(leg, engine.now)
         if engine.now - since >= seconds(DOWN_ALARM_S):
             engine.alarm(key, "warning", f"the {leg.value} streams have been down")
@@ -158,12 +160,12 @@ def _streams_down(engine: "Engine") -> None:
 
 
 def _doubt(engine: "Engine") -> None:
-    doubtful = [
-        record
-        for book in engine.leg_books()
-        for record in book.open.values()
-        if record.doubt_at
-    ]  # fmt: skip
+    spot, futures = engine.leg_books()
+    doubtful = (
+        [record for book in (spot, futures) for record in book.open.values() if record.doubt_at]
+        if spot.open or futures.open
+        else ()
+    )
     if not doubtful:
         engine.settle("IN_DOUBT")
         return
@@ -220,13 +222,13 @@ def _dust(engine: "Engine", price: Decimal) -> Decimal:
 def _ladder(engine: "Engine", gap: Decimal, notional: Decimal) -> None:
     since, now = engine.volatile.unhedged_since, engine.now
     age = now - since
-    text = f"{plain(gap)} unhedged ({plain(notional.quantize(Decimal('0.01')))}) for {{}} s"
     if age >= seconds(UNHEDGED_WARN_S):
+        text = f"{plain(gap)} unhedged ({plain(notional.quantize(Decimal('0.01')))}) for {{}} s"
         engine.alarm("UNHEDGED", "alarm", text.format(UNHEDGED_WARN_S))
-    if age >= seconds(UNHEDGED_FREEZE_S) and gap > engine.volatile.known_gap:
-        engine.trip("UNHEDGED_TIME", Trip.FREEZE_SPOT, text.format(UNHEDGED_FREEZE_S))
-    if age >= seconds(UNHEDGED_PAGE_S):
-        engine.alarm("UNHEDGED_PAGE", "page", text.format(UNHEDGED_PAGE_S))
+        if age >= seconds(UNHEDGED_FREEZE_S) and gap > engine.volatile.known_gap:
+            engine.trip("UNHEDGED_TIME", Trip.FREEZE_SPOT, text.format(UNHEDGED_FREEZE_S))
+        if age >= seconds(UNHEDGED_PAGE_S):
+            engine.alarm("UNHEDGED_PAGE", "page", text.format(UNHEDGED_PAGE_S))
     repair_s = engine.terms.limits.repair_after_s
     steps = (UNHEDGED_WARN_S, UNHEDGED_FREEZE_S, UNHEDGED_PAGE_S, repair_s)
     for after in steps:

@@ -35,12 +35,17 @@ class LogReader:
         self.end = 0
         self.seq = -1
         self.chain = frame.GENESIS
-        self.place: Place | None = None
         self.torn = 0
         self.hole = False
         """The torn bytes are a complete line with a hole in it."""
         self._disk = disk
         self._going: Iterator[Frame] | None = None
+        self._began = -1
+        """Where the last line seen begins."""
+
+    @property
+    def place(self) -> Place | None:
+        return Place(self._began, self.seq, self.chain) if self._began >= 0 else None
 
     def go_to(self, place: Place) -> bool:
         """Stand behind a line seen before; return False, unmoved, where it is not there now."""
@@ -52,7 +57,7 @@ class LogReader:
             self.seq = place.seq
             self.end = offset + len(line)
             self.chain = place.chain
-            self.place = place
+            self._began = offset
             return True
         return False
 
@@ -98,7 +103,7 @@ class LogReader:
         self.seq += 1
         self.end = found.end
         self.chain = found.chain
-        self.place = Place(offset, self.seq, found.chain)
+        self._began = offset
         return found if self.seq else None
 
     def _lines(self, offset: int) -> Iterator[tuple[int, bytes]]:

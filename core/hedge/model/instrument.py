@@ -1,6 +1,7 @@
 """What trades on a venue: units, grids and minimums of one instrument."""
 
 import enum
+import functools
 from decimal import Decimal
 
 import msgspec
@@ -21,7 +22,7 @@ class InstrumentStatus(enum.StrEnum):
     DELISTING = "delisting"
 
 
-class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+class Instrument(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """One instrument of one venue; every quantity is in base coins, after contract size.
 
     ``lot`` = venue step x ``contract_size`` x ``multiplier``: a perpetual of 1000PEPE with a step
@@ -64,10 +65,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     def smallest_order(self, price: Decimal) -> Decimal:
         """Return the least quantity the venue takes at ``price``, on the lot grid."""
-        least = ceil_to(self.quantity_min, self.lot) if self.quantity_min else self.lot
-        if self.notional_min:
-            least = max(least, ceil_to(self.notional_min / price, self.lot))
-        return least
+        return _smallest_order(self, price)
 
     def fingerprint(self) -> str:
         """Return what must not change while a hedge is open (F38): units and grids, as one word."""
@@ -78,3 +76,12 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
                 self.lot, self.contract_size, self.multiplier,
             )
         )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=64)  # every rule asks it of the same few prices
+def _smallest_order(instrument: Instrument, price: Decimal) -> Decimal:
+    lot = instrument.lot
+    least = ceil_to(instrument.quantity_min, lot) if instrument.quantity_min else lot
+    if instrument.notional_min:
+        least = max(least, ceil_to(instrument.notional_min / price, lot))
+    return least
