@@ -44,6 +44,7 @@ TELLS = (
     "REPAIR",
     "STOPPED_UNHEDGED",
     "THROTTLE",
+    "DIFFERS_",
     "UNEQUAL",
     "UNHEDGED",
     "UNKNOWN_EXECUTION",
@@ -328,6 +329,11 @@ class Mind:
                     key.startswith("EXTERNAL") for key in alarms
                 ):
                     self.broken("I19", "an EXTERNAL row without an alarm")
+            case c.OpenRun(request_id=request_id) if request_id != "r0":
+                # Another start line took the place of the one that asked to adopt.
+                waits = "adopt:r0" in self.world.venue.adoptions
+                if waits and "adopt:r0" not in shell.engine.books.requests:
+                    self._never_adopted("adopt:r0")
             case c.SetTrip(reason=reason, level=0):
                 self.trips.pop(reason, None)
             case c.SetTrip(level=level, reason=reason):
@@ -486,6 +492,12 @@ class Mind:
         self.filled_before.clear()
         self.over.clear()
 
+    def _never_adopted(self, request_id: str) -> None:
+        venue = self.world.venue
+        lost = venue.adoptions.pop(request_id)
+        venue.adopted -= lost
+        venue.outside[Leg.SPOT] -= lost
+
     def replayed(self, shell: Shell) -> None:
         """I14: whatever was sent is in the log, or its id was leased and will be asked for."""
         self.read_in_life.clear()
@@ -497,9 +509,7 @@ class Mind:
         venue = self.world.venue
         for request_id in list(venue.adoptions):
             if request_id[0] == "o" and request_id not in books.requests:
-                lost = venue.adoptions.pop(request_id)
-                venue.adopted -= lost
-                venue.outside[Leg.SPOT] -= lost
+                self._never_adopted(request_id)
                 self.world.counts["adoptions lost in a power cut"] += 1
         for leg, orders in self.unresolved.items():
             for oid in list(orders):
@@ -534,7 +544,9 @@ class Mind:
             smallest = self.terms.spot.instrument.smallest_order(venue.price())
             if coins >= smallest * Decimal("1.05") and not venue.is_account:
                 self.broken("I9", f"UNWOUND with {plain(coins)} coins left")
-        if command.reason == "STOPPED" and abs(gap) >= self.lot:
+        limits = self.terms.limits
+        allowed = exposure.tolerance(self.inventory, self.lot, limits.tolerance_bps)
+        if command.reason == "STOPPED" and abs(gap) >= allowed:
             self.broken("I13", f"STOPPED as hedged with {plain(gap)} unhedged")
 
     def at_end(self, shell: Shell | None) -> None:

@@ -129,7 +129,7 @@ class Engine:
                 if kind is StreamKind.ACCOUNT:
                     self.market.account_heard_at[leg] = at
                 # Proof that the last quote still stands; without one it proves nothing.
-                elif self.market.quotes[leg] is not None:
+                elif self.market.quotes[leg] is not None and leg not in self.market.broken_off:
                     self.market.market_heard_at[leg] = at
             case e.TimerFired():
                 self._wake_at = FAR
@@ -161,7 +161,9 @@ class Engine:
             case e.StreamChanged(leg=leg, kind=kind, up=up):
                 self.market.up[leg, kind] = up
                 self.touched = True
-                if up and kind is StreamKind.ACCOUNT:
+                if kind is StreamKind.MARKET:
+                    self.market.broken_off.add(leg)
+                elif up:
                     self.market.account_heard_at[leg] = at
                 self.volatile.dirty(leg)
             case e.EngineStarted(boot_id=boot_id, epoch=epoch):

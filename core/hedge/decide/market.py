@@ -21,6 +21,7 @@ class Market:
         "account_heard_at",
         "ask_depths",
         "bid_depths",
+        "broken_off",
         "funding",
         "funding_heard_at",
         "mark",
@@ -34,6 +35,8 @@ class Market:
         self.quotes: dict[Leg, Quote | None] = {Leg.SPOT: None, Leg.FUTURES: None}
         self.market_heard_at: dict[Leg, int] = {Leg.SPOT: 0, Leg.FUTURES: 0}
         self.account_heard_at: dict[Leg, int] = {Leg.SPOT: 0, Leg.FUTURES: 0}
+        self.broken_off: set[Leg] = set()
+        """Legs whose market stream was interrupted since their last quote: it may stand no more."""
         self.up: dict[tuple[Leg, StreamKind], bool] = {}
         self.mark: Mark | None = None
         self.mark_seen_at = 0
@@ -48,6 +51,7 @@ class Market:
             return
         self.quotes[leg] = quote
         self.market_heard_at[leg] = at
+        self.broken_off.discard(leg)
         if leg is Leg.SPOT:
             self.bid_depths.append(quote.bid_depth)
             self.ask_depths.append(quote.ask_depth)

@@ -23,6 +23,7 @@ LEASE_MIN = 16
 LEASE_SECONDS = 2
 AUDIT_LOST_AFTER = 60 * SECOND
 AUDIT_APART = SECOND
+DIFFERS_ALARM = 10 * SECOND
 ASK_IDS_MAX = 64
 FILLS_OVERLAP = MINUTE
 PAYMENTS_OVERLAP = 2 * HOUR
@@ -111,6 +112,7 @@ def _witness(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
     notes.just_in = False
     difference = _difference(engine, book, audit)
     notes.agreed = difference == 0
+    _tell_difference(engine, book.leg, notes, difference)
     if not difference:
         notes.witness = None
         return
@@ -133,9 +135,23 @@ def _witness(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
     elif audit.asked_at >= first.asked_at + lag:
         notes.witness = None
         notes.agreed = True
+        _tell_difference(engine, book.leg, notes, ZERO)
         _book_difference(engine, book, difference)
     else:
         notes.dirty_at = engine.now
+
+
+def _tell_difference(engine: "Engine", leg: Leg, notes: LegNotes, difference: Decimal) -> None:
+    """Say a difference that stands, though a doubt keeps it from being believed (R7 against R9)."""
+    key = f"DIFFERS_{leg.value.upper()}"
+    if not difference:
+        notes.differs_since = 0
+        engine.settle(key)
+        return
+    notes.differs_since = notes.differs_since or engine.now
+    if engine.now - notes.differs_since >= DIFFERS_ALARM and engine.books.in_doubt:
+        text = f"{leg.value} holds {plain(difference)} beside the books, and an order is in doubt"
+        engine.alarm(key, "alarm", text)
 
 
 def _book_difference(engine: "Engine", book: LegBook, difference: Decimal) -> None:

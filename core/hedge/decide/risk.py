@@ -31,6 +31,7 @@ class Reason(enum.StrEnum):
     SPOT_RATE = "SPOT_RATE"
     RETRY_LATER = "RETRY_LATER"
     SPOT_RESTING = "SPOT_RESTING"
+    HOLDINGS_DIFFER = "HOLDINGS_DIFFER"
     # refused
     MODE_HALT = "MODE_HALT"
     PAUSED = "PAUSED"

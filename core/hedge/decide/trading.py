@@ -9,6 +9,7 @@ from hedge.decide.commands import Purpose
 from hedge.decide.leg_book import OrderRecord
 from hedge.decide.mode import Mode, Trip
 from hedge.decide.orders import OrderStatus
+from hedge.decide.recovery import DIFFERS_ALARM
 from hedge.decide.risk import Reason
 from hedge.decide.terms import AfterExternal, millis, seconds
 from hedge.model import LEGS, Leg, Order, PositionMode, Quote, Side, TimeInForce
@@ -202,6 +203,9 @@ def _blocked(engine: "Engine", side: Side, *, hedged: bool) -> tuple[str, str] |
             engine.volatile.dirty(leg)
             engine.due(now + millis(limits.feed_stale_ms) // 2)
             return Reason.FEED_STALE, f"leg={leg.value}"
+    for leg, notes in engine.volatile.legs.items():
+        if side is Side.BUY and notes.differs_for(now) >= DIFFERS_ALARM:
+            return Reason.HOLDINGS_DIFFER, f"leg={leg.value}"
     if side is Side.BUY and not engine.market.same_coin():
         engine.volatile.price_hot = True
         return Reason.PRICE_RATIO, f"ratio={engine.market.price_ratio()}"

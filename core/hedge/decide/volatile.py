@@ -49,9 +49,15 @@ class LegNotes(msgspec.Struct, kw_only=True):
     agreed: bool = False
     """Whether the last audit's holdings were those of the books."""
     witness: Witness | None = None
+    differs_since: int = 0
+    """Since when the reads have held something else than the books."""
     misses: int = 0
     refusals: int = 0
     retry_at: int = 0
+
+    def differs_for(self, now: int) -> int:
+        """Return for how long, ns, the venue has shown something else than the books."""
+        return now - self.differs_since if self.differs_since else 0
 
 
 class Volatile:

@@ -151,7 +151,7 @@ def _streams_down(engine: "Engine") -> None:
             if down_since and down_since.pop(leg, None) is not None:
                 engine.settle(STREAM_DOWN[leg])
             continue
-        key = STREAM_DOWN[leg]
+        key = f"STREAM_DOWN_{leg.value.upper()}"
         since = engine.volatile.down_since.setdefault(leg, engine.now)
         if engine.now - since >= seconds(DOWN_ALARM_S):
             engine.alarm(key, "warning", f"the {leg.value} streams have been down")

@@ -532,3 +532,14 @@ def test_coins_adopted_in_the_closing_measurement_are_no_clean_end(open_desk):
     desk.measuring = True
     desk.run(40)
     assert desk.exit == (7, "NOT_HEDGED") and desk.held[0] == 3
+
+
+def test_signs_of_life_after_a_gap_do_not_renew_a_price_from_before_it(building):
+    for up in (False, True):
+        building.tell(e.StreamChanged, leg=SPOT, kind=StreamKind.MARKET, up=up)
+    building.quoting[SPOT] = False
+    for _ in range(8):
+        building.run(1)
+        building.tell(e.StreamHeard, leg=SPOT, kind=StreamKind.MARKET)
+    assert building.engine.market.age(SPOT, building.now) >= 8 * SECOND
+    assert "DATA_AGE" in building.books.trips

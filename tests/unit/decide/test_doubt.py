@@ -387,3 +387,17 @@ def test_ids_are_never_used_twice_over_restarts(building):
         building.fill()
     ids = [order.client_order_id for order in building.orders()]
     assert len(set(ids)) == len(ids) and {i[1:5] for i in ids} == {f"{n:04X}" for n in range(1, 6)}
+
+
+def test_a_difference_that_a_doubt_hides_is_said_and_buys_nothing(building):
+    building.script[SPOT].append("lost")
+    building.work(lambda: building.books.in_doubt, 60)
+    building.venue.coins -= D("0.5")
+    building.run(20)
+    assert "DIFFERS_SPOT" in building.alarms and building.books.in_doubt
+    building.verb("resolve", subject=next(iter(building.books.spot.open)))
+    before = len(building.orders(SPOT))
+    building.run(1)
+    assert len(building.orders(SPOT)) == before
+    building.run(10)
+    assert "EXTERNAL_SPOT" in building.alarms and "DIFFERS_SPOT" not in building.alarms
