@@ -11,10 +11,11 @@ import enum
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import msgspec
 
+from hedge.errors import ConfigError
 from hedge.model import (
     Balance,
     Fill,
@@ -33,6 +34,7 @@ from hedge.model import (
 )
 from hedge.model.numbers import ZERO
 
+T = TypeVar("T")
 MarketNews = Quote | Mark | FundingRate | StreamUp | StreamDown | StreamAlive
 AccountNews = (
     OrderReport | Fill | Balance | Position | FundingPayment | StreamUp | StreamDown | StreamAlive
@@ -237,7 +239,27 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notifier(Closable, Protocol):
-    async def send(self, alert: Alert) -> None: ...
+    """The way to one target. The host keeps the queue, decides what is said, and tries again."""
+
+    async def send(self, alert: Alert) -> None:
+        """Send one message once; retry nothing.
+
+        Raise `Limited` or `Unreachable` when it certainly did not arrive: it is sent again.
+        `Refused`: it never will. `OutcomeUnknown`: nobody knows, and it is not sent twice.
+        """
+        ...
+
+
+class CommandDesk(Protocol):
+    """Where a notifier that hears people puts what they write; the host judges and performs it."""
+
+    async def answer(self, line: str, *, by: str, request_id: str) -> str:
+        """Perform one line (``/status btc``) and return what to send back; raises nothing of ours.
+
+        ``by`` names the person and the place, always in the same words: the code of a command is
+        good only for who asked for it. A line that is delivered twice has the same ``request_id``.
+        """
+        ...
 
 
 class Clock(Protocol):
@@ -289,6 +311,24 @@ class VenueContext(msgspec.Struct, kw_only=True):
 
 
 class NotifierContext(msgspec.Struct, kw_only=True):
+    """All that a notifier may know: ``[notifiers.NAME.options]``, its own keys, and the ports."""
+
+    name: str = ""
     settings: Any
     clock: Clock
     secrets: Mapping[str, str] = {}
+    """``token`` and ``url``, as far as they are given."""
+    desk: CommandDesk | None = None
+    """None: commands are off, and nothing is to be listened to."""
+    claims_dir: str = ""
+    """A directory (0700) that all engines of this user share, for a lock on a token."""
+
+    def options(self, kind: type[T]) -> T:
+        """Return the options as the plugin's own ``msgspec.Struct``, or raise `ConfigError`.
+
+        Numbers may stand as text, as the environment gives them.
+        """
+        try:
+            return msgspec.convert(self.settings, kind, strict=False)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"notifiers.{self.name}.options: {error}") from None

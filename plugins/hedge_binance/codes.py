@@ -160,6 +160,8 @@ def read_error(
     """Return what an error answer to a read means: two codes say that a thing is not there."""
     if code in _NOT_THERE and status < _SERVER_ERRORS:
         return Missing(_say(code, text, status))
+    if code == TIMESTAMP:  # nothing is wrong with the question: ask again, by a fresh clock
+        return Unreachable(_say(code, text, status))
     error = order_error(code, text, futures=futures, status=status, retry_after_s=retry_after_s)
     if isinstance(error, OutcomeUnknown):
         return Unreachable(str(error))

@@ -19,7 +19,7 @@ from hedge.model.numbers import MS, SECOND
 from hedge.roles import Clock
 from hedge.transport import Bucket, ClockOffset, RateBudget
 from hedge_binance import wire
-from hedge_binance.codes import order_error, read_error
+from hedge_binance.codes import TIMESTAMP, order_error, read_error
 from hedge_binance.config import BinanceSettings
 from hedge_binance.parse import decoder
 from hedge_binance.sign import Key
@@ -211,6 +211,8 @@ class Cold:
             return await ask(self._open())
         except AnswerError as answer:
             self._brake(answer)
+            if answer.code == TIMESTAMP:
+                self._asked_at = 0
             raise read_error(
                 answer.code,
                 answer.text,

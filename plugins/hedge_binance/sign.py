@@ -26,6 +26,9 @@ class Key(NamedTuple):
     secret: str = ""
     pem: str = ""
 
+    def __repr__(self) -> str:
+        return "Key(***)"
+
 
 def key_of(secrets: Mapping[str, str]) -> Key:
     """Return the key of an account's secrets; raise `ConfigError` naming what is missing.

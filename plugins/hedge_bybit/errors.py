@@ -74,6 +74,7 @@ LIMITED_FOR_S = 1
 BANNED_FOR_S = 600
 """An address over its limit gets HTTP 403 for at least ten minutes (docs/v5/rate-limit)."""
 
+BAD_TIMESTAMP = 10002
 MENDS = {
     10002: "set this machine's clock right, or raise venues.bybit.recv_window_ms",
     10003: "the API key is not known here: check the key, and venues.bybit.environment and domain",
@@ -138,6 +139,8 @@ def command_error(code: int, message: str, *, retry_after_s: int = LIMITED_FOR_S
 def read_error(code: int, message: str, *, retry_after_s: int = LIMITED_FOR_S) -> VenueError:
     """Return the error of a request that changes nothing: nothing is in doubt after it."""
     text = say(code, message)
+    if code == BAD_TIMESTAMP:  # nothing is wrong with the question: ask again
+        return Unreachable(text)
     match verdict(code):
         case Verdict.REFUSED:
             return Refused(text, code=str(code))

@@ -30,6 +30,7 @@ TABLE = {
     "clear": Entry("hedge.cli.operate", "clear", "clear a trip level"),
     "resolve": Entry("hedge.cli.operate", "resolve", "settle an order in doubt by hand"),
     "journal": Entry("hedge.cli.journal_cmd", "app", "check, back up, restore, upgrade the record"),
+    "notify": Entry("hedge.cli.notify_cmd", "app", "send a test message to each notifier"),
     "config": Entry("hedge.cli.config_cmd", "app", "show the configuration and its sources"),
     "plugins": Entry("hedge.cli.plugins_cmd", "app", "list what is installed and what may load"),
     "sim": Entry("hedge_sim.command", "app", "serve a simulated venue behind a real protocol"),

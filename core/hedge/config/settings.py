@@ -199,12 +199,23 @@ class NotifierSettings(Table):
     token: SecretStr | None = None
     url: SecretStr | None = None
     options: dict[str, Any] = {}
+    """The plugin's own; it judges them."""
+    digest_s: Duration = Field(default=60, le=3_600)
+    """Fills of this long become one message; 0: a message a fill."""
+    repeat_s: Count = Field(default=900, ge=60, le=86_400)
+    """An alarm is said again this often until it is acknowledged."""
+    commands: bool = False
+    """Whether people may write back: /status, /report, /pause, /resume, /ack."""
+    trade: bool = False
+    """Whether they may also /stop and /liquidate, after a preview and with its code."""
 
     @model_validator(mode="after")
     def _known_events(self) -> Self:
         for word in self.on:
             if word not in ("fill", "mode", "funding", "warning", "alarm"):
                 raise ValueError(f"on: {word!a} is none of fill, mode, funding, warning, alarm")
+        if self.trade and not self.commands:
+            raise ValueError("trade = true needs commands = true")
         return self
 
 

@@ -1,16 +1,15 @@
 """What the start line leads to: actions, and the ways between the modes."""
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
+from hedge.decide import entry, exposure, funding_policy, futures_task, operate, spot_task, steps
 from hedge.decide import events as e
-from hedge.decide import exposure, funding_policy, futures_task, operate, spot_task, steps
 from hedge.decide.mode import Mode, Trigger
 from hedge.decide.recovery import AUDIT_APART
 from hedge.decide.risk import Reason
 from hedge.decide.terms import Action, InventoryRule, seconds
-from hedge.model import Leg
 from hedge.model.numbers import ZERO, plain
 
 if TYPE_CHECKING:
@@ -351,7 +350,7 @@ def _halted(engine: "Engine") -> None:
         engine.issue(c.EndRun(exit_code=ending[0], reason=ending[1], text=ending[2]))
         return
     if books.run.waiting:
-        _enter(engine)
+        entry.enter(engine)
         return
     if not books.run.open and books.run.closed_why == "UNWOUND" and not books.futures.held:
         engine.issue(c.EndRun(exit_code=0, reason="UNWOUND", text="flat already"))
@@ -361,57 +360,6 @@ def _halted(engine: "Engine") -> None:
         _read_equity(engine, "settled")
         return
     _exit(engine)
-
-
-def _enter(engine: "Engine") -> None:
-    """Begin a build when fresh funding is worth it (H2, H8), or it was ordered to begin now."""
-    terms, books = engine.terms, engine.books
-    mid = engine.market.mid(Leg.SPOT)
-    rate = engine.market.funding
-    fresh = funding_policy.fresh(engine.market.funding_heard_at, engine.now, terms.funding)
-    worth = rate is not None and fresh and rate.per_8h > terms.funding.enter_above
-    ordered = engine.volatile.enter_now or books.run.action is Action.SCALE
-    if not worth and not ordered:
-        have = plain(rate.per_8h) if rate is not None and fresh else "unknown"
-        engine.hold(Reason.ENTRY_WAIT, f"funding={have} min={plain(terms.funding.enter_above)}")
-        if "ENTRY_WAIT" not in engine.volatile.noticed:
-            engine.volatile.noticed.add("ENTRY_WAIT")
-            engine.issue(c.Notice(key="ENTRY_WAIT", text=engine.reason))
-        return
-    if mid is None:
-        engine.hold(Reason.NO_PRICE, "leg=spot")
-        engine.volatile.price_hot = True
-        return
-    ratio = engine.market.price_ratio()
-    if ratio is None:
-        engine.hold(Reason.NO_PRICE, "leg=futures")
-        engine.volatile.price_hot = True
-        return
-    if not engine.market.same_coin():
-        text = f"futures / spot price is {plain(ratio.quantize(Decimal('0.0001')))}: another coin?"
-        engine.issue(c.EndRun(exit_code=5, reason="PRICE_RATIO", text=text))
-        return
-    target = terms.quantity
-    if target is None:
-        assert terms.usd is not None
-        target = exposure.target_inventory(terms.usd, mid, terms)
-    if target < exposure.slice_min(terms, mid):
-        least = exposure.slice_min(terms, mid)
-        text = (
-            f"target {plain(target)} is below the minimums of the venues: at least {plain(least)},"
-            f" about {plain((least * mid).to_integral_value(ROUND_CEILING))} in quote"
-        )
-        engine.issue(c.EndRun(exit_code=5, reason="BELOW_MINIMUM", text=text))
-        return
-    if not spot_task.fits(terms, mid):
-        room, least = exposure.exposure_max(terms, mid), exposure.slice_min(terms, mid) * mid
-        text = f"exposure_max {plain(room)} has no room for the smallest slice of {plain(least)}"
-        engine.issue(c.EndRun(exit_code=5, reason="EXPOSURE_BELOW_MINIMUM", text=text))
-        return
-    engine.volatile.enter_now = False
-    trigger = Trigger.SCALE if books.run.action is Action.SCALE else Trigger.BUILD
-    steps.change_mode(engine, trigger, f"target {plain(target)}")
-    engine.issue(c.SetTarget(quantity=target, price=mid, why=books.run.action.value))
 
 
 def _exit(engine: "Engine") -> None:

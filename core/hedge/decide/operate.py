@@ -69,6 +69,8 @@ def _perform(engine: "Engine", asked: e.OperatorAsked) -> None:
             reasons = list(books.trips) if asked.subject in ("", "*") else [asked.subject]
             for reason in reasons:
                 engine.untrip(reason)
+                if reason == "THROTTLE":  # a person has looked: what came to nothing counts no more
+                    engine.volatile.dead_hedges.clear()
         case Verb.RESOLVE:
             _resolve(engine, asked)
         case Verb.ADOPT:

@@ -17,6 +17,8 @@ EXTRAS = {"binance": "binance", "bybit": "pybit", "ccxt": "ccxt"}
 
 Missing means not installed, never unknown.
 """
+NOTIFIER_EXTRAS = {"apprise": "apprise", "slack": "slack_sdk", "telegram": "telegram"}
+"""Notifiers that do, likewise."""
 ALLOWED = re.compile(r"(?P<name>[^=@\s]+)\s*==\s*(?P<version>[^=@\s]+)(\s*@\s*(?P<path>/.*))?")
 
 
@@ -100,7 +102,7 @@ def _editable(text: str | None) -> str:
 
 def absent(one: Found) -> str:
     """Return the package that a bundled plugin needs and that is not there, or ""; no import."""
-    package = EXTRAS.get(one.name, "") if one.bundled else ""
+    package = (EXTRAS | NOTIFIER_EXTRAS).get(one.name, "") if one.bundled else ""
     return package if package and not _importable(package) else ""
 
 

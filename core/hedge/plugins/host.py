@@ -16,6 +16,7 @@ from hedge.plugins.check import check_hooks, check_role
 from hedge.plugins.found import (
     EXTRAS,
     GROUP,
+    NOTIFIER_EXTRAS,
     Found,
     absent,
     discover,
@@ -323,7 +324,8 @@ def _guarded(
         raise
     except (Exception, SystemExit) as error:  # the one place: foreign code
         missing = isinstance(error, ModuleNotFoundError)
-        if missing and one is not None and one.bundled and one.name in EXTRAS:
+        extra = one is not None and one.bundled and one.name in EXTRAS | NOTIFIER_EXTRAS
+        if missing and one is not None and extra:
             raise PluginError(f"{where}: {error}; {install_line(one.name)}") from error
         text = " ".join(str(error).split())[:200]
         for secret in secrets:

@@ -10,6 +10,7 @@ from typing import Any
 
 from hedge.config.dirs import prepare_dir
 from hedge.config.plan import RunPlan
+from hedge.config.settings import NotifierSettings
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.rows import Row
@@ -21,6 +22,8 @@ from hedge.runtime import client
 from hedge.runtime.api import Feed, StatusApi
 from hedge.runtime.clock import MAX, RealClock, VirtualClock, VirtualLoop, new_loop
 from hedge.runtime.logs import Redactor, RowLog, set_up
+from hedge.runtime.notify.desk import Desk, EngineDoor
+from hedge.runtime.notify.notifications import Notifications, notifier_secrets, open_notifiers
 from hedge.runtime.sdnotify import SdNotify
 from hedge.runtime.session import Session
 from hedge.runtime.snapshot import HedgeSnapshot
@@ -51,6 +54,8 @@ def run(plan: RunPlan) -> int:
     redactor = Redactor(
         secret for account in settings.accounts.values() for secret in account.secrets().values()
     )
+    for secret in notifier_secrets(settings):
+        redactor.add(secret)
     redact_with(redactor.text)
     set_up(as_json=plan.log_json, redactor=redactor)
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
@@ -77,6 +82,7 @@ class App:
         self._rows = RowLog(redactor, as_json=plan.log_json)
         self._supervisor = Supervisor()
         self._notify = SdNotify.from_env()
+        self._told = self._notifiers()
         self._signals = 0
         self._interrupted: asyncio.Future[int] | None = None
         self._panel: Any = None
@@ -88,12 +94,15 @@ class App:
         self._interrupted = loop.create_future()
         async with contextlib.AsyncExitStack() as stack:
             self._show(stack)
+            stack.callback(self._told.close)
+            self._told.start()
             shared: dict[tuple[str, str], dict[str, Any]] = {}
             for name in self.plan.names:
                 session = Session(name, self.plan, self._host, self._clock)
                 session.say = self._say
                 stack.push_async_callback(session.close)
-                await session.open(shared, (self._watch(name),))
+                await session.open(shared, (self._watch(name), self._told.watcher(name)))
+                self._told.found(name, session.snapshot().alarms)
                 self.sessions[name] = session
             self._catch_signals(stack)
             for session in self.sessions.values():
@@ -154,6 +163,24 @@ class App:
         from hedge.runtime.panel import Panel  # noqa: PLC0415 - rich only where it is looked at
 
         self._panel = stack.enter_context(Panel())
+
+    def _notifiers(self) -> Notifications:
+        door = EngineDoor(
+            hedges=tuple(self.plan.names), index_dirs=client.index_directories(self.plan.state_dir)
+        )
+        clock = RealClock()  # people live in real time, however fast a simulation runs
+
+        def desk_of(name: str, one: NotifierSettings) -> Desk | None:
+            return Desk(name, door, clock, trade=one.trade) if one.commands else None
+
+        return open_notifiers(
+            self._host,
+            self.plan.resolved.settings,
+            clock,
+            say=self._say,
+            strike=self._redactor.text,
+            desk_of=desk_of,
+        )
 
     def _watch(self, name: str) -> Any:
         def watch(row: Row) -> None:

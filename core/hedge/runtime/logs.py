@@ -18,7 +18,10 @@ from hedge.runtime.words import builtins_of, plain, render_row, utc
 HIDDEN = "***"
 SECRET_CHARS_MIN = 4
 """A registered secret shorter than this would strike out ordinary words."""
-QUIET = ("httpx", "httpcore", "aiohttp", "urllib3", "websockets", "asyncio", "uvicorn")
+QUIET = (
+    "httpx", "httpcore", "aiohttp", "urllib3", "websockets", "asyncio", "uvicorn",
+    "telegram", "slack_sdk", "apprise",
+)  # fmt: skip
 _NAME = r"(?:[a-z0-9_-]*(?:api[_-]?key|signature|secret|password|passphrase|token)|key|sign)"
 _PATTERNS = (
     (re.compile(rf"(?i)\b({_NAME}=)[^&\s\"']+"), rf"\1{HIDDEN}"),

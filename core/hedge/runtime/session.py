@@ -115,14 +115,14 @@ class Session:
         self._stack.callback(self.log.close)
         self._lived = self.log.next_seq > 1
         terms = await self._terms()
-        futures = terms.futures.instrument.symbol
-        await self._read(lambda: self.roles.futures_gateway.prepare(futures, terms.limits.leverage))
         self.engine = Engine(terms)
         before, last_at = self._replay()
         if self._clock.virtual:
             self._clock.begin_at(last_at)
         _same_instruments(terms, before, self.engine)
         self._objections = await self._judge_keys()
+        futures = terms.futures.instrument.symbol
+        await self._read(lambda: self.roles.futures_gateway.prepare(futures, terms.limits.leverage))
         committer = self._committer()
         self.pump = Pump(self.engine, self.log, committer, fail=self.fail)
         self.pump.watchers.extend(watchers)

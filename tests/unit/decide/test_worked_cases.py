@@ -320,6 +320,7 @@ def test_b14_another_coin_behind_the_same_name_is_refused(open_desk):
 def test_b15_quantities_match_in_coins(open_desk, futures):
     venue = Venue()
     venue.depth = D(1_000_000)
+    venue.cash = venue.margin = D(10_000_000)
     desk = open_desk(
         venue,
         spot={"lot": D(1)},

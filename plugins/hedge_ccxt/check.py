@@ -1,0 +1,95 @@
+"""`AccountCheck`: what the key may do, how far the clocks are apart, what trading costs."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hedge.model import Leg
+from hedge.roles import FeeRates, KeyRights, VenueContext
+from hedge_ccxt.listing import number
+from hedge_ccxt.profiles.profile import Rights
+from hedge_ccxt.roles import Role
+
+YES = frozenset({"true", "1"})
+NO_ADDRESS = frozenset({"", "*", "0.0.0.0/0", "false", "none", "[]"})
+
+
+class Check(Role):
+    """`hedge.roles.AccountCheck`."""
+
+    def __init__(self, name: str, context: VenueContext) -> None:
+        super().__init__(name, context, Leg.SPOT)
+
+    async def read_key_rights(self) -> KeyRights:
+        """Return the rights; where a venue cannot be asked, the key counts as able to withdraw.
+
+        ccxt has no question of its own for this: the profile names the venue's.
+        """
+        rights = self.venue.profile.rights
+        if rights is None:
+            return KeyRights(trade=True, withdraw=True)
+        return rights_of(rights, await self.venue.line(self.venue.home).read(rights.method))
+
+    async def read_clock_offset_ms(self) -> int:
+        await self.venue.read_clock()
+        return self.venue.offset.offset_ms
+
+    async def read_fees(self, symbol: str) -> FeeRates:
+        """Return the account's rates, or where ccxt cannot ask, those of the market."""
+        leg = Leg.FUTURES if ":" in symbol else Leg.SPOT
+        listing = await self.venue.listing(leg, symbol)
+        line = self.venue.line(leg)
+        if line.has("fetchTradingFee"):
+            row = await line.read("fetch_trading_fee", listing.market)
+        else:
+            row = (await self.venue.markets(leg, anew=False))[listing.market]
+        instrument = listing.instrument
+        return FeeRates(
+            maker=number(row.get("maker")),
+            taker=number(row.get("taker")),
+            buy_asset=instrument.base if leg is Leg.SPOT else instrument.settle,
+        )
+
+
+def rights_of(rights: Rights, answer: Any) -> KeyRights:
+    """Return what the venue's answer says of the key."""
+    held = set(_words(_at(answer, rights.path)))
+    address = {text.strip().lower() for text in _texts(_at(answer, rights.ip))}
+    return KeyRights(
+        trade=bool(held & set(rights.trade)),
+        withdraw=bool(held & set(rights.withdraw)),
+        ip_bound=bool(address - NO_ADDRESS) if rights.ip else None,
+    )
+
+
+def _at(answer: Any, path: str) -> Any:
+    for word in path.split(".") if path else ():
+        if isinstance(answer, list):
+            answer = answer[int(word)] if int(word) < len(answer) else None
+        else:
+            answer = answer.get(word) if isinstance(answer, Mapping) else None
+    return answer
+
+
+def _texts(found: Any) -> Iterator[str]:
+    """Yield every plain value below."""
+    if isinstance(found, Mapping):
+        for value in found.values():
+            yield from _texts(value)
+    elif isinstance(found, list):
+        for value in found:
+            yield from _texts(value)
+    elif found is not None:
+        yield str(found)
+
+
+def _words(found: Any) -> Iterator[str]:
+    """Yield words of lists and of "a,b", and the names of what is true."""
+    if isinstance(found, Mapping):
+        for name, value in found.items():
+            if isinstance(value, bool | str | int) and str(value).lower() in YES:
+                yield str(name)
+            elif isinstance(value, list):
+                yield from _words(value)
+        return
+    for text in _texts(found):
+        yield from (word.strip() for word in text.split(","))

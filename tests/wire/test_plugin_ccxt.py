@@ -1,0 +1,363 @@
+"""Goal: every role of the ccxt plugin over real sockets, as `ccxt:binance` and as `ccxt:bybit`.
+Method: the wire simulators on the same loop, their truth, and their faults on demand.
+"""
+
+import asyncio
+import contextlib
+from decimal import Decimal
+
+import pytest
+from servers import in_process
+
+from hedge.errors import Missing, OutcomeUnknown, Refused
+from hedge.model import (
+    Balance,
+    Fill,
+    FundingPayment,
+    FundingRate,
+    InstrumentStatus,
+    Leg,
+    Mark,
+    Order,
+    OrderReport,
+    Position,
+    PositionMode,
+    Quote,
+    RateOrigin,
+    ReportedStatus,
+    Side,
+    StreamAlive,
+    StreamDown,
+    StreamUp,
+    TimeInForce,
+)
+from hedge.model.numbers import HOUR, SECOND
+from hedge.roles import VenueContext
+from hedge.runtime.clock import RealClock
+from hedge_ccxt import plugin
+from hedge_ccxt.config import CcxtSettings
+from hedge_sim.dialects.faults import Fault
+
+pytest.importorskip("ccxt.pro")
+
+D = Decimal
+SPOT, PERP = "BTC/USDT", "BTC/USDT:USDT"
+WAIT_S = 8
+VENUES = ("binance", "bybit")
+NAMES = {Leg.SPOT: "spot", Leg.FUTURES: "futures"}
+HOOKS = {
+    "spot_feed": plugin.hedge_spot_feed,
+    "futures_feed": plugin.hedge_futures_feed,
+    "spot": plugin.hedge_spot_gateway,
+    "futures": plugin.hedge_futures_gateway,
+    "funding": plugin.hedge_funding_source,
+    "check": plugin.hedge_account_check,
+}
+
+
+class Desk:
+    """All roles of one account, opened, and all that they were told."""
+
+    def __init__(self, venue, servers, **settings):
+        self.venue = f"ccxt:{venue}"
+        self.servers = servers
+        self.clock = RealClock()
+        self.context = VenueContext(
+            settings=CcxtSettings(
+                environment="local",
+                spot_url=servers[Leg.SPOT].url,
+                futures_url=servers[Leg.FUTURES].url,
+                requests_per_second=200,
+                sweep_ms=600,
+                payments_ms=400,
+                **settings,
+            ),
+            clock=self.clock,
+            environment="local",
+            account="main",
+            secrets={"api_key": "sim-key", "api_secret": "sim-secret"},
+            shared={},
+        )
+        self.news = []
+        self._told = asyncio.Event()
+        self._numbers = {Leg.SPOT: 0, Leg.FUTURES: 0}
+
+    async def __aenter__(self):
+        self.stack = contextlib.AsyncExitStack()
+        for name, hook in HOOKS.items():
+            role = hook(self.venue, self.context)
+            setattr(self, name, await self.stack.enter_async_context(role))
+        return self
+
+    async def __aexit__(self, *error):
+        await self.stack.aclose()
+
+    def house(self, leg):
+        return self.servers[leg].house
+
+    def sink(self, name):
+        def take(news):
+            self.news.append((name, news))
+            self._told.set()
+
+        return take
+
+    async def listen(self):
+        await self.spot_feed.listen(SPOT, self.sink("spot market"))
+        await self.futures_feed.listen(PERP, self.sink("futures market"))
+        await self.spot.listen(SPOT, self.sink("spot"))
+        await self.futures.listen(PERP, self.sink("futures"))
+        for name in ("spot", "futures"):
+            await self.until(name, StreamUp)
+        for name in ("spot market", "futures market"):
+            await self.until(name, Quote)
+
+    def told(self, name, kind):
+        return [news for told, news in self.news if told == name and isinstance(news, kind)]
+
+    async def until(self, name, kind, wanted=lambda _: True, since=0):
+        """Return the first news of a kind that is wanted, as soon as it has come."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                self._told.clear()
+                for news in self.told(name, kind)[since:]:
+                    if wanted(news):
+                        return news
+                await self._told.wait()
+
+    def order(self, leg, side, quantity, *, by="0", how=TimeInForce.IOC, **more):
+        """Return an order ``by`` (a fraction) through the touch; negative stays away from it."""
+        self._numbers[leg] += 1
+        quote = self.told(f"{NAMES[leg]} market", Quote)[-1]
+        touch = quote.ask if side is Side.BUY else quote.bid
+        price = touch * (1 + D(by) * side.sign)
+        tick = D("0.01") if leg is Leg.SPOT else D("0.1")
+        found = {
+            "client_order_id": f"HA00000001{leg.value[0].upper()}{self._numbers[leg]:06X}",
+            "leg": leg,
+            "symbol": SPOT if leg is Leg.SPOT else PERP,
+            "side": side,
+            "quantity": D(quantity),
+            "limit_price": price // tick * tick,
+            "time_in_force": how,
+            "signed_at": self.clock.now(),
+            "recv_window_ms": 2_000,
+        }
+        return Order(**found | more)
+
+    def gateway(self, leg):
+        return self.spot if leg is Leg.SPOT else self.futures
+
+    async def trade(self, leg, side, quantity, *, by="0.002", **more):
+        """Place a taking order, and return its end and its fills once all of them came."""
+        order = self.order(leg, side, quantity, by=by, **more)
+        name, ours = NAMES[leg], order.client_order_id
+        end = await self.gateway(leg).place_order(order)
+        if end.status is ReportedStatus.WORKING:
+            end = await self.until(
+                name,
+                OrderReport,
+                lambda r: r.client_order_id == ours and r.status is not ReportedStatus.WORKING,
+            )
+
+        def mine():
+            return [f for f in self.told(name, Fill) if f.client_order_id == ours]
+
+        await self.until(name, Fill, lambda _: sum(f.quantity for f in mine()) >= end.filled)
+        return end, mine()
+
+
+def run(venue, scenario, *, settings=None, **options):
+    """Serve, open the roles, and play one scenario."""
+
+    async def main():
+        async with contextlib.AsyncExitStack() as stack:
+            if venue == "binance":
+                servers = {
+                    Leg.SPOT: await stack.enter_async_context(
+                        in_process("binance-spot", **options)
+                    ),
+                    Leg.FUTURES: await stack.enter_async_context(
+                        in_process("binance-usdm", **options)
+                    ),
+                }
+            else:
+                server = await stack.enter_async_context(in_process("bybit", **options))
+                servers = dict.fromkeys(Leg, server)
+            desk = Desk(venue, servers, **(settings or {}))
+            await scenario(await stack.enter_async_context(desk))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_start_reads_and_prepares(venue):
+    async def scenario(desk):
+        spot = await desk.spot_feed.read_instrument(SPOT)
+        perp = await desk.futures_feed.read_instrument(PERP)
+        truth = desk.house(Leg.FUTURES).instrument(PERP)
+        assert (spot.base, perp.settle, perp.multiplier) == ("BTC", "USDT", D(1))
+        assert (perp.lot, perp.tick, perp.notional_min) == (
+            truth.lot, truth.tick, truth.notional_min,
+        )  # fmt: skip
+        assert spot.status is perp.status is InstrumentStatus.TRADING
+        with pytest.raises(Missing, match="NOCOIN"):
+            await desk.spot_feed.read_instrument("NOCOIN/USDT")
+        rights = await desk.check.read_key_rights()
+        assert rights.trade and not rights.withdraw and rights.ip_bound
+        assert abs(await desk.check.read_clock_offset_ms()) < 200
+        fees = await desk.check.read_fees(SPOT)
+        assert (fees.buy_asset, fees.taker) == ("BTC", desk.house(Leg.SPOT).fees.spot_taker)
+        assert (await desk.check.read_fees(PERP)).taker > 0
+        await desk.futures.prepare(PERP, 3)
+        margin = await desk.futures.read_margin(PERP)
+        assert margin.leverage == 3 and margin.free > 0 and margin.wallet == D(100_000)
+        assert desk.house(Leg.FUTURES).leverage(PERP) == 3
+        await desk.futures.prepare(PERP, 3)
+        assert await desk.futures.read_position_mode() is PositionMode.ONE_WAY
+        assert (await desk.futures.read_position(PERP)).quantity == 0
+        balances = {one.asset: one for one in await desk.spot.read_balances()}
+        assert balances["USDT"].total == 100_000 and balances["BTC"].free == 1
+        assert abs(await desk.spot.read_clock() - desk.clock.now()) < SECOND
+
+    run(venue, scenario)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_both_legs_trade_and_are_heard(venue):
+    async def scenario(desk):
+        await desk.listen()
+        mark = await desk.until("futures market", Mark)
+        assert abs(mark.mark - desk.told("futures market", Quote)[-1].mid) < 500
+        end, fills = await desk.trade(Leg.SPOT, Side.BUY, "0.02")
+        assert (end.status, end.filled) == (ReportedStatus.FILLED, D("0.02"))
+        assert {fill.fee_asset for fill in fills} == {"BTC"} and all(f.fee > 0 for f in fills)
+        coins = await desk.until("spot", Balance, lambda b: b.asset == "BTC" and b.total > 1)
+        assert coins.total == D("1.02") - sum(fill.fee for fill in fills)
+        end, fills = await desk.trade(Leg.FUTURES, Side.SELL, "0.02")
+        assert end.filled == D("0.02") and {fill.fee_asset for fill in fills} == {"USDT"}
+        short = await desk.until("futures", Position, lambda p: p.quantity < 0)
+        assert short.quantity == D("-0.02") and short.entry_notional < 0
+        end, _ = await desk.trade(Leg.FUTURES, Side.BUY, "0.02", reduce_only=True)
+        assert end.status is ReportedStatus.FILLED
+        flat = desk.house(Leg.FUTURES).position(PERP).quantity
+        assert flat == (await desk.futures.read_position(PERP)).quantity == 0
+        nothing = desk.order(Leg.FUTURES, Side.BUY, "0.02", by="0.002", reduce_only=True)
+        with pytest.raises(Refused) as refused:
+            await desk.futures.place_order(nothing)
+        assert refused.value.code in {"-2022", "110017"}
+        heard = [f.fill_id for name in ("spot", "futures") for f in desk.told(name, Fill)]
+        since = desk.clock.now() - 3_600 * SECOND
+        read = [f.fill_id for f in await desk.spot.read_fills(SPOT, since)]
+        read += [f.fill_id for f in await desk.futures.read_fills(PERP, since)]
+        assert sorted(heard) == sorted(read), "each once, and none that REST does not know"
+
+    run(venue, scenario)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_resting_orders_are_found_cancelled_and_gone_and_a_no_has_its_code(venue):
+    async def scenario(desk):
+        await desk.listen()
+        late = desk.order(Leg.SPOT, Side.BUY, "0.01", signed_at=desk.clock.now() - 5 * SECOND)
+        with pytest.raises(Refused) as refused:
+            await desk.spot.place_order(late)
+        assert refused.value.code in {"-1021", "10002"}, "signed when it was decided"
+        with pytest.raises(Refused):
+            await desk.spot.place_order(desk.order(Leg.SPOT, Side.BUY, "80", by="0.001"))
+        for leg, symbol in ((Leg.SPOT, SPOT), (Leg.FUTURES, PERP)):
+            gateway = desk.gateway(leg)
+            maker = desk.order(leg, Side.BUY, "0.01", by="-0.02", how=TimeInForce.POST_ONLY)
+            placed = await gateway.place_order(maker)
+            assert placed.status is ReportedStatus.WORKING and placed.venue_order_id
+            (shown,) = await gateway.read_open_orders(symbol)
+            assert (shown.client_order_id, shown.quantity) == (maker.client_order_id, D("0.01"))
+            found = await gateway.read_order(symbol, maker.client_order_id)
+            assert found.limit_price == maker.limit_price
+            ended = await gateway.cancel_order(symbol, maker.client_order_id)
+            assert (ended.status, ended.filled) == (ReportedStatus.CANCELLED, 0)
+            assert await gateway.read_open_orders(symbol) == ()
+            with pytest.raises(Refused):
+                await gateway.cancel_order(symbol, maker.client_order_id)
+            with pytest.raises(Missing):
+                await gateway.read_order(symbol, "HA00000001S0FFFFF")
+        assert not desk.told("spot", Fill)
+
+    run(venue, scenario)
+
+
+UNKNOWN = {
+    "binance": {"unknown_performed": True, "unknown_refused": False, "drop_in_flight": True},
+    "bybit": {"unknown_performed": True, "unknown_refused": False, "late_answer": True},
+}
+"""A fault, and whether the order lives in spite of it."""
+
+
+@pytest.mark.parametrize(
+    ("venue", "fault"), [(venue, fault) for venue, faults in UNKNOWN.items() for fault in faults]
+)
+def test_an_order_without_an_answer_is_in_doubt_and_can_be_asked_for(venue, fault):
+    lives = UNKNOWN[venue][fault]
+
+    async def scenario(desk):
+        await desk.listen()
+        server = desk.servers[Leg.FUTURES]
+        server.faults.set(Fault(name=fault, times=1, match="order", ms=1_500))
+        order = desk.order(Leg.FUTURES, Side.SELL, "0.01", by="0.002")
+        with pytest.raises(OutcomeUnknown):
+            await desk.futures.place_order(order)
+        assert server.faults.struck.get(fault) == 1
+        if lives:
+            report = await desk.futures.read_order(PERP, order.client_order_id)
+            assert (report.status, report.filled) == (ReportedStatus.FILLED, D("0.01"))
+            fill = await desk.until("futures", Fill)
+            assert fill.client_order_id == order.client_order_id
+        else:
+            with pytest.raises(Missing):
+                await desk.futures.read_order(PERP, order.client_order_id)
+        held = desk.house(Leg.FUTURES).position(PERP).quantity
+        assert held == (D("-0.01") if lives else 0), "sent once, whatever happened"
+
+    run(venue, scenario, settings={"ack_timeout_ms": 700})
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_cut_stream_comes_back_and_what_was_missed_is_told(venue):
+    async def scenario(desk):
+        await desk.listen()
+        for one in list(desk.servers[Leg.SPOT].sockets):
+            one.close()
+        order = desk.order(Leg.SPOT, Side.BUY, "0.02", by="0.002")
+        await desk.spot.place_order(order)
+        await desk.until("spot", StreamDown)
+        fill = await desk.until("spot", Fill)
+        assert fill.client_order_id == order.client_order_id
+        await desk.until("spot", StreamUp, since=1)
+        await desk.until("spot", StreamAlive)
+        quotes = len(desk.told("spot market", Quote))
+        await desk.until("spot market", Quote, since=quotes)
+
+    run(venue, scenario)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_funding_has_its_interval_and_its_cash(venue):
+    async def scenario(desk):
+        house = desk.house(Leg.FUTURES)
+        await desk.listen()
+        await desk.trade(Leg.FUTURES, Side.SELL, "0.5")
+        await desk.funding.listen(PERP, desk.sink("funding"))
+        live = await desk.until("funding", FundingRate, lambda r: r.origin is RateOrigin.LIVE)
+        assert (live.rate, live.interval_s) == (house.rate(PERP).rate, 8 * 3_600)
+        (listed,) = await desk.funding.read_rates()
+        assert (listed.rate, listed.next_at) == (live.rate, live.next_at)
+        since = house.wall() - 30 * HOUR
+        settled = await desk.funding.read_history(PERP, since, house.wall() + 1)
+        assert settled and {one.interval_s for one in settled} == {8 * 3_600}
+        house.skip(9 * HOUR)
+        cash = await desk.until("futures", FundingPayment)
+        paid = await desk.funding.read_payments(PERP, since)
+        assert cash.payment_id == paid[0].payment_id and cash.quantity == D("-0.5")
+        assert [one.cash for one in paid] == [one.cash for one in house.payments()]
+
+    run(venue, scenario)
