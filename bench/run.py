@@ -3,7 +3,6 @@
 Absolute figures belong to the machine they were taken on; the ratios are what is compared.
 """
 
-import importlib.util
 import json
 import os
 import platform
@@ -14,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ STARTS = 15
 MIN_BUILT = Decimal("0.99")
 """How much of the inventory of the recorded build must be hedged at its end."""
 DEMO_TIMEOUT_S = 300
+REACTION_TIMEOUT_S = 600
 HEDGE = Path(sys.executable).parent / "hedge"
 
 
@@ -162,7 +163,7 @@ def journal_bench(entries: list[AnyEntry]) -> None:
 
 def demo_bench() -> None:
     """Run the demo in a child: its events per second and its peak memory."""
-    if importlib.util.find_spec("hedge.runtime.demo") is None:
+    if find_spec("hedge.runtime.demo") is None:
         for name, unit in (("demo_events_per_s", "events/s"), ("peak_memory_mb", "MB")):
             say(name, None, unit, 0, skipped="hedge.runtime.demo is not there")
         return
@@ -244,9 +245,66 @@ def start_benches() -> None:
         )
 
 
+# -- reaction ------------------------------------------------------------------------------------
+
+
+def of_child(words: list[str]) -> list[dict[str, Any]]:
+    """Return the JSON lines that one of our own scripts prints; raise with its last word."""
+    child = subprocess.run(  # noqa: S603 - our own file
+        [sys.executable, *words],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=REACTION_TIMEOUT_S,
+    )  # fmt: skip
+    if child.returncode:
+        raise RuntimeError((child.stderr.strip().splitlines() or ["no word"])[-1])
+    return [json.loads(line) for line in child.stdout.splitlines()]
+
+
+def reaction_bench() -> None:
+    """Measure a spot fill on one venue's socket to the hedge on the other's, beside the peers."""
+    missing = [name for name in ("binance", "pybit", "ccxt", "picows") if not find_spec(name)]
+    if missing:
+        say("reaction", None, "us", 0, skipped=f"not installed: {', '.join(missing)}")
+        return
+    words = ["-m", "bench.reaction", *(["--full"] if "--full" in sys.argv[1:] else [])]
+    try:
+        told = {line["case"]: line for line in of_child(words)}
+        ticker = of_child([str(ROOT / "bench" / "reaction" / "ticker.py")])[0]
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        say("reaction", None, "us", 0, skipped=str(error)[:300])
+        return
+    for name, line in told.items():
+        rounded = {k: round(v, 2) for k, v in line.items() if k not in ("case", "n", "p50_us")}
+        say(f"reaction_{name}_us", line["p50_us"], "us", line["n"], **rounded)
+    for way in ("to_bybit", "to_binance"):
+        ours, floor = told[f"ours_{way}"], told[f"floor_{way}"]
+        peers = {
+            f"{peer}_times_slower": round(told[peer]["p50_us"] / ours["p50_us"], 2)
+            for peer in ("sdks", "ccxt")
+        }
+        say(
+            f"reaction_{way}_ratio",
+            ours["p50_us"] / floor["p50_us"],
+            "x floor",
+            ours["n"],
+            p99_ratio=round(ours["p99_us"] / floor["p99_us"], 2),
+            burst_ratio=round(ours["burst_us"] / floor["burst_us"], 2),
+            **peers,
+            note="spot fill written by the venue to order read by the venue, one clock; p50",
+        )
+    say(
+        "book_ticker_us",
+        ticker["us"],
+        "us",
+        ticker["n"],
+        median_us=round(ticker["median_us"], 2),
+        core_at_5000_per_s=round(ticker["core_at_5000_per_s"], 3),
+        note="CPU time of one message, socket to the core's state, twenty a write; best round",
+    )
+
+
 def main() -> None:
     entries = engine_benches()
-    rest: list[Callable[[], None]] = [demo_bench, start_benches]
+    rest: list[Callable[[], None]] = [demo_bench, start_benches, reaction_bench]
     journal_bench(entries)
     for measure in rest:
         measure()

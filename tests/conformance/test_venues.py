@@ -1,0 +1,38 @@
+"""Goal: the bundled venues and the example pass every card that is for them.
+
+Method: the kit itself, at level offline, over the simulated venue, its dialects and the toy.
+"""
+
+import pytest
+from bench import failed, install, installed, run_kit
+from bundled import sim, wire
+
+from hedge.testing import Stand, all_cards
+
+CARDS_MIN = 60
+SKIPS_MAX = {"sim": 9, "bybit": 7, "binance": 7}
+
+
+def test_there_are_enough_cards_and_each_says_what_it_wants():
+    cards = all_cards()
+    assert len(cards) >= CARDS_MIN
+    for card in cards:
+        assert card.prerequisite and card.action and card.expected and card.skipped_when
+
+
+def test_the_toy_passes_every_card(tmp_path):
+    with installed(install(tmp_path)):
+        results = run_kit(Stand(venue="toy"))
+    assert {one.word for one in results} == {"ok"}, failed(results)
+    assert len(results) == len(all_cards())
+
+
+@pytest.mark.parametrize("venue", ["sim", "bybit", "binance"])
+@pytest.mark.filterwarnings("ignore:websockets")
+def test_a_bundled_venue_passes_what_is_for_it(venue):
+    results = run_kit(Stand(venue=venue, maker=sim if venue == "sim" else wire))
+    missed = failed(results)
+    assert not missed, missed
+    skipped = {one.card: one.why for one in results if one.word == "skipped"}
+    assert len(skipped) == SKIPS_MAX[venue], skipped
+    assert all(skipped.values())

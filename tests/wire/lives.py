@@ -1,0 +1,522 @@
+"""Whole lives over the wire: venues in processes, the installed `hedge run` in another, a verdict.
+
+A `Life` is one hedge between two venues of `hedge sim serve`, which share a world and so a clock.
+It is started, killed and started again with the same line, and judged by what the venues know, not
+by what the engine says. Tests wait for conditions only, and every wait is bounded.
+"""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide.rows import Row
+from hedge.journal import read_rows
+from hedge.journal.lock import claim_name
+from hedge.runtime.session import claims_directory
+from hedge_sim.dialects.faults import ACTIONS
+
+HEDGE = str(Path(sys.executable).parent / "hedge")
+NAME = "life"
+BASE, SYMBOL, PERP = "BTC", "BTC/USDT", "BTC/USDT:USDT"
+LOT = Decimal("0.001")
+DUST = Decimal("0.00002")
+USD, EXPOSURE = 1_200, 300
+PATIENCE_S = 120.0
+SERVER_LIFE_S = 400.0
+LOOK_S = 0.02
+VENUE_ERROR, RESTARTS_MAX = 4, 3
+PACE = 60
+"""A second is a minute of the market while anything is built, in doubt or dead."""
+HURRY = 10_000
+"""While the hedge rests, eight hours are three seconds."""
+START_DAYS = 12
+"""The recording has 22 days; a life needs one or two of them."""
+PERSON_EVERY_S = 4.0
+UNTRUE = {"EXTERNAL", "MARGIN", "UNKNOWN_EXECUTION", "UNHEDGED_NOTIONAL"}
+"""Trips that say something of the account, in a world where nothing of the kind happens."""
+SPOT, FUTURES = "spot", "futures"
+
+
+class Legs(NamedTuple):
+    """Which venue has which leg."""
+
+    spot: str
+    futures: str
+
+    def __str__(self) -> str:
+        return f"{self.spot}-{self.futures}"
+
+    @property
+    def dialects(self) -> tuple[str, ...]:
+        """The servers it needs: Binance has one a leg, Bybit one for both."""
+        names = {
+            (SPOT, "binance"): "binance-spot",
+            (FUTURES, "binance"): "binance-usdm",
+        }
+        return tuple(
+            dict.fromkeys(
+                names.get((leg, venue), venue)
+                for leg, venue in zip(self._fields, self, strict=True)
+            )
+        )
+
+
+COMBINATIONS = tuple(
+    Legs(spot, futures) for spot in ("binance", "bybit") for futures in ("bybit", "binance")
+)
+
+
+def wait_until(ready: Callable[[], Any], what: str, *, for_s: float = PATIENCE_S) -> Any:
+    """Look until ``ready`` says something; an AssertionError says what never came."""
+    until = time.monotonic() + for_s
+    while not (found := ready()):
+        assert time.monotonic() < until, f"{what}: not within {for_s} s"
+        time.sleep(LOOK_S)
+    return found
+
+
+def environment() -> dict[str, str]:
+    return {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+
+
+# -- the venues ----------------------------------------------------------------------------------
+
+
+class Server:
+    """One `hedge sim serve` process on a free port."""
+
+    def __init__(self, dialect: str, world: Path, *words: str) -> None:
+        self.dialect = dialect
+        world.mkdir(exist_ok=True)
+        self._errors = world / f"{dialect}.err"
+        line = [
+            HEDGE, "sim", "serve", "--dialect", dialect, "--port", "0", "--state-dir", str(world),
+            "--speed", str(PACE), "--slow", str(PACE), "--for-s", str(SERVER_LIFE_S), *words,
+        ]  # fmt: skip
+        with self._errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                line, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=errors, text=True,
+            )  # fmt: skip
+        self.url = ""
+
+    def ready(self) -> None:
+        """Wait until it listens; it ends by itself, so this wait ends too."""
+        assert self.process.stdout is not None
+        said = self.process.stdout.readline()
+        assert said.startswith("listening on "), (said, self._errors.read_text())
+        self.url = said.removeprefix("listening on ").strip()
+
+    def ask(self, verb: str, path: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, method=verb)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer, parse_float=Decimal)
+
+    def struck(self) -> dict[str, int]:
+        """Return how often each fault has struck."""
+        found: dict[str, int] = self.ask("GET", "/sim/fault")["struck"]
+        return found
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(PATIENCE_S)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+# -- the journal, while it is written ------------------------------------------------------------
+
+
+class Tail:
+    """Counts the words of a growing journal, reading each byte once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._rest = b""
+        self.lines: list[str] = []
+
+    def look(self) -> list[str]:
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+            self._offset += len(data)
+            *whole, self._rest = (self._rest + data).split(b"\n")
+            self.lines += [line.decode() for line in whole]
+        return self.lines
+
+    def count(self, word: str) -> int:
+        return sum(word in line for line in self.look())
+
+
+# -- what may go wrong ---------------------------------------------------------------------------
+
+EARLY = {"subscribe_race": "=1,times=2", "delta_only": "=1,times=1", "busy_server": "=0.05,times=3"}
+"""What strikes before an order is sent."""
+FENCED = frozenset({"unknown_refused", "drop_before", "late_error", "null_error"})
+"""What leaves an order in doubt that never came to be: some 14 s each, until the fence."""
+BEYOND_ACK_MS = 2_500
+
+
+def drawn(name: str, rng: random.Random) -> str:
+    """Return a fault as the command line takes it: rates, numbers and sizes from the seed."""
+    rate = f"{rng.uniform(0.1, 0.4):.2f}"
+    if name in EARLY:
+        return name + EARLY[name]
+    if name == "clock_offset":
+        return f"{name},ms={rng.choice((-200, 200))}"
+    if name in ACTIONS:
+        return f"{name}={rate},times=2"
+    if name in ("ban", "rate_limit"):
+        return f"{name}=#{rng.randint(25, 45)},ms=2000"
+    if name == "bad_timestamp":
+        return f"{name}={rng.uniform(0.05, 0.15):.2f},times=2"
+    late = f",ms={BEYOND_ACK_MS}" if name in ("late_answer", "late_error") else ""
+    return f"{name}={rate},times={1 if name in FENCED else 3}{late}"
+
+
+# -- one hedge and its venues --------------------------------------------------------------------
+
+
+class Life:
+    """A hedge on its venues; `start` as often as it is killed, then `finish` and `judge`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        legs: Legs,
+        *,
+        faults: Mapping[str, Sequence[str]] | None = None,
+        dry: bool = False,
+    ) -> None:
+        self.folder = folder
+        self.seed = seed
+        self.legs = legs
+        self.dry = dry
+        self.state = folder / "s"
+        self.account = f"w{os.getpid()}-{folder.name}"
+        self.happened: list[str] = []
+        """What was done to it."""
+        self.helped: list[str] = []
+        """What a person did for it."""
+        self.tail = Tail(self.directory / "journal.log")
+        self.servers: dict[str, Server] = {}
+        self._faults = faults or {}
+        self._started: list[subprocess.Popen[bytes]] = []
+        self._cleared = 0
+        self._hurries = False
+        self._looked_at = 0.0
+        folder.mkdir(exist_ok=True)
+
+    def __enter__(self) -> Self:
+        try:
+            for dialect in self.legs.dialects:
+                words = [
+                    word for text in self._faults.get(dialect, ()) for word in ("--fault", text)
+                ]
+                self.servers[dialect] = Server(dialect, self.folder / "w", *words)
+            for server in self.servers.values():
+                server.ready()
+            # Each life has another stretch of the market.
+            ahead_s = random.Random(f"world-{self.seed}").randrange(START_DAYS * 86_400)
+            self._world({"skip_s": str(ahead_s)})
+            self._configure()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+            process.wait(PATIENCE_S)
+        for server in self.servers.values():
+            server.end()
+        claim = claim_name(self.legs.futures, self._account_of(self.legs.futures), PERP)
+        (claims_directory() / claim).unlink(missing_ok=True)
+
+    @property
+    def journals(self) -> Path:
+        """The state directory that the journal is in: a dry run's lies apart."""
+        return self.state / "dry" if self.dry else self.state
+
+    @property
+    def directory(self) -> Path:
+        return self.journals / NAME
+
+    @property
+    def where(self) -> str:
+        done = ", ".join([*self.happened, *self.helped]) or "nothing was done to it"
+        return f"{self.legs}, seed {self.seed}, {self.folder}: {done}"
+
+    def server(self, leg: str) -> Server:
+        venue = self.legs.spot if leg == SPOT else self.legs.futures
+        for dialect, server in self.servers.items():
+            if dialect == venue or dialect.endswith("spot" if leg == SPOT else "usdm"):
+                return server
+        raise LookupError(leg)
+
+    def _account_of(self, venue: str) -> str:
+        # One user's claims are on (venue, account, perpetual): lives side by side need their own.
+        return f"{self.account}-{venue}"
+
+    def _configure(self) -> None:
+        path = self.folder / "hedge.toml"
+        path.write_text(f"""[run]
+tick_ms = 200
+stop_timeout_s = 10
+{self._venues()}
+[accounts.{self._account_of("binance")}]
+venue = "binance"
+[accounts.{self._account_of("bybit")}]
+venue = "bybit"
+[hedges.{NAME}]
+spot = "{self.legs.spot}@{self._account_of(self.legs.spot)}"
+futures = "{self.legs.futures}@{self._account_of(self.legs.futures)}"
+symbol = "{SYMBOL}"
+usd = "{USD}"
+action = "single"
+[hedges.{NAME}.execution]
+requote_s = 1
+patience_s = 1
+settle_s = 1
+cross_bps_max = "20"
+entry_basis_bps_min = "-50"
+[hedges.{NAME}.funding]
+enter_above = "0.02"
+exit_below = "0.01"
+exit_confirmations = 3
+settlement_guard_s = 0
+stale_s = 60
+[hedges.{NAME}.limits]
+exposure_max = "{EXPOSURE}"
+spot_orders_per_minute = 10000
+spot_orders_per_hour = 10000
+audit_active_ms = 3000
+audit_halt_ms = 3000
+feed_stale_ms = 15000
+""")
+        path.chmod(0o600)
+
+    def _venues(self) -> str:
+        """Return the venues' tables: where they are served, and times that suit a short life."""
+        urls = {dialect: server.url for dialect, server in self.servers.items()}
+        tables = []
+        binance = {"spot_url": "binance-spot", "futures_url": "binance-usdm"}
+        if lines := [f'{key} = "{urls[name]}"' for key, name in binance.items() if name in urls]:
+            tables += [
+                "[venues.binance]", *lines, 'environment = "local"', "read_lag_ms = 200",
+                "ack_timeout_ms = 2000", "heartbeat_ms = 1000", "silence_ms = 4000",
+            ]  # fmt: skip
+        if "bybit" in urls:
+            stream = urls["bybit"].replace("http", "ws", 1)
+            tables += [
+                "[venues.bybit]", f'rest_url = "{urls["bybit"]}"', f'stream_url = "{stream}"',
+                'environment = "local"', "processing_max_ms = 2000", "read_lag_ms = 200",
+                "ack_timeout_ms = 2000", "ping_s = 2",
+            ]  # fmt: skip
+        return "\n".join(tables)
+
+    # -- the process -----------------------------------------------------------------------------
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the engine: always with the same line."""
+        number = len(self._started)
+        line = [
+            HEDGE, "run", NAME, "--config", str(self.folder / "hedge.toml"),
+            "--state-dir", str(self.state), "--enter", "now", "--no-view",
+            *(["--dry-run"] if self.dry else []),
+        ]  # fmt: skip
+        with (
+            (self.folder / f"out-{number}.txt").open("wb") as out,
+            (self.folder / f"err-{number}.txt").open("wb") as err,
+        ):
+            process = subprocess.Popen(
+                line, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=err
+            )
+        self._started.append(process)
+        return process
+
+    def said(self) -> str:
+        """Return what the last engine said on stderr."""
+        return (self.folder / f"err-{len(self._started) - 1}.txt").read_text()[-2_000:]
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [HEDGE, *words, "--state-dir", str(self.journals)],
+            env=environment(), capture_output=True, text=True, check=False, timeout=PATIENCE_S,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def kill(self, process: subprocess.Popen[bytes], why: str) -> None:
+        process.send_signal(signal.SIGKILL)
+        process.wait(PATIENCE_S)
+        assert process.returncode == -signal.SIGKILL, (self.where, process.returncode, self.said())
+        self.happened.append(why)
+
+    def alive_until(
+        self, process: subprocess.Popen[bytes], ready: Callable[[], bool], what: str
+    ) -> bool:
+        """Wait for a moment of a living process; False where it ended before."""
+
+        def look() -> bool:
+            self.look()
+            return process.poll() is not None or ready()
+
+        wait_until(look, f"{what} ({self.where}; {self.said()})")
+        return process.poll() is None
+
+    def look(self) -> None:
+        """Do what is to be done around a hedge that lives; to be called often."""
+        self.person()
+        self._pass_time()
+
+    def person(self) -> None:
+        """Be the one who is paged, looks at both venues, and clears what tripped.
+
+        Most trips stay until a person clears them; this one finds nothing wrong, for all that is
+        wrong is the network, and a market that hurries (LOSS).
+        """
+        trips = [
+            line for line in self.tail.look() if '"SetTrip"' in line and '"level":0' not in line
+        ]
+        if len(trips) == self._cleared or time.monotonic() < self._looked_at + PERSON_EVERY_S:
+            return
+        self._looked_at = time.monotonic()
+        if self.command("clear", NAME, "*").returncode == 0:
+            self.helped += [f"cleared {_reason(line)}" for line in trips[self._cleared :]]
+            self._cleared = len(trips)
+
+    def _pass_time(self) -> None:
+        """Let the market hurry while the hedge is built and rests, and only then."""
+        modes = [line for line in self.tail.look() if '"ChangeMode"' in line]
+        rests = bool(modes) and '"trigger":"built"' in modes[-1]
+        if rests is not self._hurries:
+            self._hurries = rests
+            pace = {"speed": str(HURRY if rests else PACE), "slow": str(PACE)}
+            self._world(pace)
+
+    def _world(self, change: dict[str, str]) -> None:
+        next(iter(self.servers.values())).ask("POST", "/sim/world", change)
+
+    def finish(self, process: subprocess.Popen[bytes]) -> None:
+        """Let it live to its end, restarted after exit 4 as the unit does: unwound, exit 0."""
+        for _ in range(RESTARTS_MAX):
+            self.alive_until(process, lambda: False, "the end of the life")
+            if process.returncode != VENUE_ERROR:
+                break
+            self.happened.append(f"exit 4: {self.said().strip()}")
+            process = self.start()
+        assert process.returncode == 0, (self.where, process.returncode, self.said())
+
+    # -- the verdict -----------------------------------------------------------------------------
+
+    def rows(self) -> list[Row]:
+        return list(read_rows(self.directory / "journal.log"))
+
+    def truths(self) -> dict[str, Any]:
+        """Return what each venue knows of its account."""
+        return {
+            dialect: server.ask("GET", "/sim/truth") for dialect, server in self.servers.items()
+        }
+
+    def judge(self) -> None:
+        """Compare the venues' own books with the journal and with what must hold for every life."""
+        truths, rows = self.truths(), self.rows()
+        placed = Counter(
+            row.entry.order.client_order_id for row in rows if isinstance(row.entry, c.PlaceOrder)
+        )
+        seen = Counter(
+            one["client_order_id"] for truth in truths.values() for one in truth["orders"]
+        )
+        assert placed and max(placed.values()) == 1, f"an id was written twice ({self.where})"
+        assert seen and max(seen.values()) == 1, f"an id came twice: {seen} ({self.where})"
+        unknown = set(seen) - set(placed)
+        assert not unknown, f"the journal does not know {unknown} ({self.where})"
+        end = rows[-1].entry
+        assert isinstance(end, c.EndRun) and end.reason == "UNWOUND", (self.where, end)
+        starts = [row.entry.epoch for row in rows if isinstance(row.entry, e.EngineStarted)]
+        assert starts == list(range(1, len(starts) + 1)), self.where
+        trips = {row.entry.reason for row in rows if isinstance(row.entry, c.SetTrip)}
+        assert not trips & UNTRUE, f"tripped without a cause: {trips} ({self.where})"
+        self._never_over_hedged(truths)
+        self._flat(truths)
+        self._adds_up(truths)
+
+    def report(self) -> dict[str, Any]:
+        done = self.command("report", "--json")
+        assert done.returncode == 0, (self.where, done.stderr)
+        data: dict[str, Any] = json.loads(done.stdout)["data"]
+        return data
+
+    def _never_over_hedged(self, truths: dict[str, Any]) -> None:
+        """Walk the fills of both venues in time: never more short than coins, nor a slice bare."""
+        spot = position = Decimal(0)
+        for fill in walk(truths):
+            quantity = Decimal(fill["quantity"]) * (1 if fill["side"] == "buy" else -1)
+            if fill["leg"] == SPOT:
+                spot += quantity - (Decimal(fill["fee"]) if fill["fee_asset"] == BASE else 0)
+                assert spot >= 0, f"sold {-spot} that were not there ({self.where})"
+            else:
+                position += quantity
+                assert position <= 0, f"long {position} ({self.where})"
+            if fill["leg"] == FUTURES and quantity < 0:
+                assert -position <= spot + LOT, f"short {-position}, {spot} coins ({self.where})"
+            bare = abs(spot + position)
+            bound = EXPOSURE / Decimal(fill["price"]) + LOT
+            assert bare <= bound, f"{bare} unhedged, above {bound} ({self.where})"
+
+    def _flat(self, truths: dict[str, Any]) -> None:
+        for dialect, truth in truths.items():
+            assert not truth["positions"], f"{dialect}: {truth['positions']} ({self.where})"
+            held = Decimal(truth["balances"].get(BASE, 0))
+            assert 0 <= held < DUST, f"{dialect}: {held} {BASE} were left ({self.where})"
+            working = [one for one in truth["orders"] if one["status"] == "working"]
+            assert not working, f"{dialect}: {working} ({self.where})"
+
+    def _adds_up(self, truths: dict[str, Any]) -> None:
+        """The report explains all; its funding, fees and equity are what the venues counted."""
+        data = self.report()
+        assert Decimal(data["unexplained"]) == 0, (self.where, data)
+        assert Decimal(data["equity_change"]) == Decimal(data["explained"]), (self.where, data)
+        paid = sum(Decimal(p["cash"]) for truth in truths.values() for p in truth["payments"])
+        assert Decimal(data["funding"]) == paid, (self.where, data["funding"], paid)
+        fills = sum(len(truth["fills"]) for truth in truths.values())
+        assert data["details"]["fills"] == fills, (self.where, data["details"]["fills"], fills)
+
+
+def walk(truths: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the fills of all venues in the order they happened; one clock stamps them."""
+    fills = [fill for truth in truths.values() for fill in truth["fills"]]
+    # What a spot fill caused cannot precede it, even where both have one stamp.
+    return iter(sorted(fills, key=lambda fill: (int(fill["filled_at"]), fill["leg"] == FUTURES)))
+
+
+def _reason(line: str) -> str:
+    return line.partition('"reason":"')[2].partition('"')[0]
