@@ -91,7 +91,7 @@ def test_a_rate_limit_is_said_at_once_and_nothing_is_asked_twice():
         with pytest.raises(Limited, match="10006"):
             await futures.read_balances()
         answers.says[WALLET] = Refusal(10002, "time exceeds the window")
-        with pytest.raises(Refused, match=r"10002.*clock"):
+        with pytest.raises(Unreachable, match=r"10002.*clock"):  # a later question may be answered
             await futures.read_balances()
         assert time.monotonic() - begun < 1, "the SDK would sleep for three seconds"
         assert answers.count(WALLET) == 2
