@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -X faulthandler -m pytest --durations=10
-LIVED := $(wildcard tests/conformance tests/crash tests/life tests/wire)
+LIVED := $(wildcard tests/conformance tests/crash tests/wire)
 SUITES := $(filter-out tests/data tests/example_plugin,$(wildcard tests/*))
 SOURCES := core plugins tests bench docs/generate.py
 SEEDS ?= 10000
