@@ -87,7 +87,7 @@ def undisturbed(life: Life) -> Life:
 # -- under faults --------------------------------------------------------------------------------
 
 FAULTY_LIVES = int(os.environ.get("HEDGE_WIRE_FAULTY", "0"))
-"""Six deal every fault; not yet a part of every run, since now and then a report is short of one."""
+"""Six deal every fault; not a part of every run while a report is now and then short of one."""
 FAULTY_LEGS = (Legs("binance", "bybit"), Legs("bybit", "binance"))
 BINANCE_FUTURES_ONLY = "listen_key_expired"
 
