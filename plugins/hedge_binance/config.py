@@ -1,11 +1,12 @@
 """The settings of ``[venues.binance]``: environment, hosts, times, and the coins in thousands."""
 
-import ipaddress
 from decimal import Decimal
 from typing import Annotated, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from hedge.transport.address import is_loopback
 
 Environment = Literal["live", "testnet", "demo", "local"]
 Units = Annotated[Decimal, Field(gt=1, allow_inf_nan=False)]
@@ -100,7 +101,7 @@ class BinanceSettings(BaseModel):
         for name, url in given:
             if url and urlsplit(url).scheme not in ("http", "https", "ws", "wss"):
                 raise ValueError(f"{name}: {url!a} is no http or ws URL")
-            if url and local and not _loopback(url):
+            if url and local and not is_loopback(urlsplit(url).hostname or ""):
                 raise ValueError(f'{name}: environment "local" takes loopback hosts only')
         return self
 
@@ -145,13 +146,3 @@ def coin_of(bundle: str, units: Decimal) -> str:
 
 def _ws(url: str, path: str) -> str:
     return f"ws{url.removeprefix('http')}{path}" if url else ""
-
-
-def _loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

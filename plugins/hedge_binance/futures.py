@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from hedge.errors import Missing, Refused, Unreachable, VenueError
+from hedge.errors import Missing, Refused, VenueError
 from hedge.model import (
     Balance,
     Fill,
@@ -27,7 +27,6 @@ from hedge_binance.link import Link
 
 TRADES_WINDOW_MS = 7 * 86_400_000
 """``userTrades`` takes at most 7 days between its two times."""
-GAP_OVERLAP = 2 * SECOND
 PAYMENT_TRIES = (2 * SECOND, 8 * SECOND, 30 * SECOND)
 """When the books of a settlement are asked after its event: they may lag behind it."""
 PAYMENT_BACK = 60 * SECOND
@@ -88,7 +87,7 @@ class FuturesStream(AccountStream):
             on_trouble=link.trouble,
             on_state=self.audience.state,
             kind=StreamKind.ACCOUNT,
-            fill_gap=self._fill_gap,
+            fill_gap=self.fill_gap,
             probe=self._renew_for_probe,
             limits=link.socket_limits,
         )
@@ -141,22 +140,17 @@ class FuturesStream(AccountStream):
     async def _probe(self, line: Line) -> None:
         await self.desk.ask(line, "session.status", None, timeout_ms=self._timeout_ms)
 
-    async def _fill_gap(self, line: Line, since: int | None) -> None:
-        """Tell what a gap may have hidden: fills, then orders, then the position."""
-        if since is None:
-            return
-        at = since + self.cold.offset.offset_ns - GAP_OVERLAP
-        tell = self.audience.tell
+    async def read_fills(self, listing: Listing, since: int) -> tuple[Fill, ...]:
+        return await read_fills(self.link, self.cold, listing, since)
+
+    async def read_open_orders(self, listing: Listing) -> list[wire.OrderRow]:
+        return await read_open_orders(self.cold, listing)
+
+    async def tell_held(self, since: int) -> None:
         for listing in list(self.audience.listings.values()):
-            for fill in await read_fills(self.link, self.cold, listing, at):
-                tell(listing.native, fill)
-            for row in await read_open_orders(self.cold, listing):
-                self.tell_order(row)
-            for payment in await read_payments(self.cold, listing, at):
-                tell(listing.native, payment)
-            tell(listing.native, await read_position(self.cold, listing))
-        if not line.open:
-            raise Unreachable("binance: the line went while its gap was filled")
+            for payment in await read_payments(self.cold, listing, since):
+                self.audience.tell(listing.native, payment)
+            self.audience.tell(listing.native, await read_position(self.cold, listing))
 
     # -- frames ----------------------------------------------------------------------------------
 

@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import TypeVar
 
-from hedge.errors import Missing
+from hedge.errors import Missing, Unreachable
 from hedge.model import Balance, Fill, Leg, Order, OrderReport
-from hedge.model.numbers import MS
+from hedge.model.numbers import MS, SECOND
 from hedge.roles import AccountSink, VenueLimits
+from hedge.transport import Line
 from hedge_binance import wire
 from hedge_binance.audience import Audience
 from hedge_binance.cold import Cold
@@ -18,6 +19,8 @@ from hedge_binance.link import Link, Role
 
 Row = TypeVar("Row", wire.SpotTrade, wire.FuturesTrade)
 PAGE = 1_000
+GAP_OVERLAP = 2 * SECOND
+"""How far before a gap its filling begins: what was on its way when the line went."""
 RESOLVED_MAX = 40
 """So many orders of strangers are looked up by one read of fills; the rest stay nameless."""
 
@@ -96,6 +99,7 @@ class AccountStream(abc.ABC):
     """What the gateway needs of its leg's stream."""
 
     audience: Audience
+    cold: Cold
     desk: Desk
 
     def tell_order(self, row: wire.OrderRow) -> None:
@@ -106,6 +110,30 @@ class AccountStream(abc.ABC):
 
     @abc.abstractmethod
     async def start(self) -> None: ...
+
+    async def fill_gap(self, line: Line, since: int | None) -> None:
+        """Tell what a gap may have hidden: fills, then orders, then what is held."""
+        if since is None:
+            return
+        at = since + self.cold.offset.offset_ns - GAP_OVERLAP
+        for listing in list(self.audience.listings.values()):
+            for fill in await self.read_fills(listing, at):
+                self.audience.tell(listing.native, fill)
+            for row in await self.read_open_orders(listing):
+                self.tell_order(row)
+        await self.tell_held(at)
+        if not line.open:
+            raise Unreachable("binance: the line went while its gap was filled")
+
+    @abc.abstractmethod
+    async def read_fills(self, listing: Listing, since: int) -> tuple[Fill, ...]: ...
+
+    @abc.abstractmethod
+    async def read_open_orders(self, listing: Listing) -> list[wire.OrderRow]: ...
+
+    @abc.abstractmethod
+    async def tell_held(self, since: int) -> None:
+        """Tell balances, or payments and position, as they stand after a gap."""
 
 
 async def all_trades(

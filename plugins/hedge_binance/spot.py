@@ -1,6 +1,5 @@
 """The spot leg: orders and user events on one WebSocket API connection, reads over REST."""
 
-from hedge.errors import Unreachable
 from hedge.model import Balance, Fill, Leg, StreamKind
 from hedge.model.numbers import SECOND, ZERO
 from hedge.transport import Line, Socket
@@ -16,8 +15,6 @@ from hedge_binance.link import Link
 SUBSCRIBE = "userDataStream.subscribe.signature"
 TRADES_WINDOW_MS = 86_400_000
 """``myTrades`` takes at most 24 h between its two times."""
-GAP_OVERLAP = 2 * SECOND
-"""How much further back than the gap is read."""
 
 
 class SpotStream(AccountStream):
@@ -46,7 +43,7 @@ class SpotStream(AccountStream):
             on_state=self.audience.state,
             kind=StreamKind.ACCOUNT,
             resubscribe=self._subscribe,
-            fill_gap=self._fill_gap,
+            fill_gap=self.fill_gap,
             probe=self._probe,
             limits=link.socket_limits,
         )
@@ -60,22 +57,16 @@ class SpotStream(AccountStream):
     async def _probe(self, line: Line) -> None:
         await self.desk.ask(line, "ping", None, timeout_ms=self._timeout_ms)
 
-    async def _fill_gap(self, line: Line, since: int | None) -> None:
-        """Tell what a gap may have hidden: fills, then orders, then what is held."""
-        if since is None:
-            return
-        at = since + self.cold.offset.offset_ns - GAP_OVERLAP
-        tell = self.audience.tell
-        for listing in list(self.audience.listings.values()):
-            for fill in await read_fills(self.link, self.cold, listing, at):
-                tell(listing.native, fill)
-            for row in await read_open_orders(self.cold, listing):
-                self.tell_order(row)
+    async def read_fills(self, listing: Listing, since: int) -> tuple[Fill, ...]:
+        return await read_fills(self.link, self.cold, listing, since)
+
+    async def read_open_orders(self, listing: Listing) -> list[wire.OrderRow]:
+        return await read_open_orders(self.cold, listing)
+
+    async def tell_held(self, since: int) -> None:  # noqa: ARG002 - balances have no history
         account = await read_account(self.cold)
         for held in account.balances:
             self._tell_balance(held.asset, held, account.update_time)
-        if not line.open:
-            raise Unreachable("binance: the line went while its gap was filled")
 
     # -- frames ----------------------------------------------------------------------------------
 

@@ -7,12 +7,12 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hedge.roles import VenueLimits
+from hedge.transport.address import is_loopback
 
 Environment = Literal["live", "testnet", "demo", "local"]
 Millis = Annotated[int, Field(ge=1, le=60_000)]
 Seconds = Annotated[int, Field(ge=1, le=600)]
 PerSecond = Annotated[int, Field(ge=2, le=400)]
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 PROBE_TIMEOUT_MAX_MS = 3_000
 SCHEMES = {"rest_url": ("https", "http"), "stream_url": ("wss", "ws"), "public_url": ("wss", "ws")}
 
@@ -65,7 +65,7 @@ class BybitSettings(BaseModel):
             if not url:
                 continue
             parts = urlsplit(url)
-            local = parts.hostname in LOOPBACK
+            local = is_loopback(parts.hostname or "")
             if parts.scheme not in ((safe, loopback) if local else (safe,)) or not parts.hostname:
                 raise ValueError(
                     f"{name}: {safe}://host[:port] wanted, {loopback} only to loopback"

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from hedge.transport.address import is_loopback
+
 Environment = Literal["live", "testnet", "demo", "local"]
 Millis = Annotated[int, Field(ge=1, le=60_000)]
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 MULTIPLE = re.compile(r"(\d{1,9}) ([A-Z0-9]{1,20})")
 
 
@@ -60,7 +61,7 @@ class CcxtSettings(BaseModel):
         urls = {"spot_url": self.spot_url, "futures_url": self.futures_url}
         for name, url in urls.items():
             parts = urlsplit(url)
-            if url and (parts.scheme != "http" or parts.hostname not in LOOPBACK):
+            if url and (parts.scheme != "http" or not is_loopback(parts.hostname or "")):
                 raise ValueError(f"{name}: http:// to loopback only")
         if (self.environment == "local") != any(urls.values()):
             raise ValueError("environment local and spot_url or futures_url go together")

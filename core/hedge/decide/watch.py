@@ -32,7 +32,6 @@ LIQUIDATION_NEAR = Decimal("0.2")
 LOSS_FREEZE = Decimal("0.01")
 LOSS_LOCK = Decimal("0.02")
 LOSS_FLATTEN = Decimal("0.03")
-STREAM_DOWN = {leg: f"STREAM_DOWN_{leg.value.upper()}" for leg in LEGS}
 THROTTLE_WINDOW = 10 * MINUTE
 HEDGES_WITHOUT_MOVE = 3
 THROTTLE_FACTOR = Decimal("1.25")
@@ -147,12 +146,15 @@ def _account_streams(engine: "Engine", *, active: bool) -> None:
 def _streams_down(engine: "Engine") -> None:
     down_since = engine.volatile.down_since
     for leg in LEGS:
-        if engine.market.connected(leg):
-            if down_since and down_since.pop(leg, None) is not None:
-                engine.settle(STREAM_DOWN[leg])
+        up = engine.market.connected(leg)
+        if up and leg not in down_since:
             continue
         key = f"STREAM_DOWN_{leg.value.upper()}"
-        since = engine.volatile.down_since.setdefault(leg, engine.now)
+        if up:
+            del down_since[leg]
+            engine.settle(key)
+            continue
+        since = down_since.setdefault(leg, engine.now)
         if engine.now - since >= seconds(DOWN_ALARM_S):
             engine.alarm(key, "warning", f"the {leg.value} streams have been down")
         else:
@@ -160,12 +162,13 @@ def _streams_down(engine: "Engine") -> None:
 
 
 def _doubt(engine: "Engine") -> None:
-    spot, futures = engine.leg_books()
-    doubtful = (
-        [record for book in (spot, futures) for record in book.open.values() if record.doubt_at]
-        if spot.open or futures.open
-        else ()
-    )
+    doubtful = [
+        record
+        for book in engine.leg_books()
+        if book.open
+        for record in book.open.values()
+        if record.doubt_at
+    ]
     if not doubtful:
         engine.settle("IN_DOUBT")
         return

@@ -45,7 +45,7 @@ def read_address(url: str, *, schemes: tuple[str, str]) -> Address:
         raise ConfigError("not an address: no such host or port can be") from None
     if scheme not in schemes or not host:
         raise ConfigError(f"not a {' or '.join(schemes)} address: {scheme}://{host}")
-    if scheme in _PLAIN and not _is_loopback(host):
+    if scheme in _PLAIN and not is_loopback(host):
         raise ConfigError(f"{scheme}://{host}: unencrypted only to this machine")
     if parts.username is not None or parts.fragment:
         raise ConfigError(f"{scheme}://{host}: no user and no fragment can stand in an address")
@@ -107,7 +107,8 @@ def hang_up(sock: socket.socket) -> None:
         return  # closed already: there is nobody to hang up on
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host, by number or by name, is this machine itself."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

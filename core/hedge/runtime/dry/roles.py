@@ -24,6 +24,7 @@ from hedge.roles import (
     AccountNews,
     AccountSink,
     Clock,
+    Closable,
     FeeRates,
     FundingSource,
     KeyRights,
@@ -41,10 +42,14 @@ HISTORY_BACK = 24 * 3600 * SECOND
 """How far back settlements are looked for that passed while nothing ran."""
 
 
-class _Nothing:
-    """What has nothing to open or close."""
+class _Over:
+    """A role laid over another, which it opens and closes; over none it has nothing to open."""
+
+    _under: Closable | None = None
 
     async def __aenter__(self) -> Self:
+        if self._under is not None:
+            await self._under.__aenter__()
         return self
 
     async def __aexit__(
@@ -53,29 +58,18 @@ class _Nothing:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        return None
+        if self._under is not None:
+            await self._under.__aexit__(kind, error, trace)
 
 
-class DryFeed:
+class DryFeed(_Over):
     """A venue's own feed; the account sees each quote after the engine did."""
 
     def __init__(self, feed: MarketFeed, account: DryAccount, leg: Leg, clock: Clock) -> None:
-        self._feed = feed
+        self._under = self._feed = feed
         self._account = account
         self._leg = leg
         self._clock = clock
-
-    async def __aenter__(self) -> Self:
-        await self._feed.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._feed.__aexit__(kind, error, trace)
 
     async def read_instruments(self) -> tuple[Instrument, ...]:
         return await self._feed.read_instruments()
@@ -92,7 +86,7 @@ class DryFeed:
         await self._feed.listen(symbol, tee)
 
 
-class DryGateway(_Nothing):
+class DryGateway(_Over):
     """Orders against the account in this process; both legs' Protocols."""
 
     def __init__(self, account: DryAccount, leg: Leg, symbol: str, clock: Clock) -> None:
@@ -171,26 +165,14 @@ class DryGateway(_Nothing):
         return Margin(free=cash, wallet=cash)
 
 
-class DryFunding:
+class DryFunding(_Over):
     """The venue's own rates; what is paid on them is the account's."""
 
     def __init__(self, source: FundingSource, account: DryAccount, clock: Clock) -> None:
-        self._source = source
+        self._under = self._source = source
         self._account = account
         self._clock = clock
         self._next_at = 0
-
-    async def __aenter__(self) -> Self:
-        await self._source.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._source.__aexit__(kind, error, trace)
 
     async def listen(self, symbol: str, sink: MarketSink) -> None:
         await self._source.listen(symbol, sink)
@@ -218,7 +200,7 @@ class DryFunding:
         return tuple(one for one in self._account.payments if one.settled_at >= since)
 
 
-class DryCheck(_Nothing):
+class DryCheck(_Over):
     """An account that may trade, and has nothing that could be withdrawn."""
 
     def __init__(self, leg: Leg) -> None:
