@@ -19,11 +19,11 @@ from hedge.transport import Line, Socket
 from hedge_binance import codes, parse, wire
 from hedge_binance.audience import Audience
 from hedge_binance.cold import Cold
-from hedge_binance.desk import Desk, frame_of
 from hedge_binance.funding import read_payments
 from hedge_binance.gateway import AccountStream, Gateway, all_trades, client_ids
 from hedge_binance.instruments import Listing
 from hedge_binance.link import Link
+from hedge_binance.order_entry import OrderEntry, frame_of
 
 TRADES_WINDOW_MS = 7 * 86_400_000
 """``userTrades`` takes at most 7 days between its two times."""
@@ -66,8 +66,8 @@ class FuturesStream(AccountStream):
         self.link = link
         self.cold = cold
         self.audience = Audience(link.clock, link.settings.heartbeat_ms)
-        self.desk = Desk(link, cold, futures=True)
-        self.desk.on_late = self.tell_order
+        self.entry = OrderEntry(link, cold, futures=True)
+        self.entry.on_late = self.tell_order
         self.private: Socket | None = None
         self._ids = link.ids[Leg.FUTURES]
         self._lite = LiteFills()
@@ -91,7 +91,7 @@ class FuturesStream(AccountStream):
             probe=self._renew_for_probe,
             limits=link.socket_limits,
         )
-        self.desk.socket = Socket(
+        self.entry.socket = Socket(
             link.settings.hosts.futures_ws_url,
             name="binance futures orders",
             clock=link.clock,
@@ -102,7 +102,7 @@ class FuturesStream(AccountStream):
             limits=link.socket_limits,
         )
         await link.enter(self.private)
-        await link.enter(self.desk.socket)
+        await link.enter(self.entry.socket)
         link.begin(link.every(link.settings.listen_key_renew_s * SECOND, self._renew))
 
     # -- the listen key --------------------------------------------------------------------------
@@ -138,7 +138,7 @@ class FuturesStream(AccountStream):
         await self._renew()
 
     async def _probe(self, line: Line) -> None:
-        await self.desk.ask(line, "session.status", None, timeout_ms=self._timeout_ms)
+        await self.entry.ask(line, "session.status", None, timeout_ms=self._timeout_ms)
 
     async def read_fills(self, listing: Listing, since: int) -> tuple[Fill, ...]:
         return await read_fills(self.link, self.cold, listing, since)
@@ -155,7 +155,7 @@ class FuturesStream(AccountStream):
     # -- frames ----------------------------------------------------------------------------------
 
     def _on_answer(self, _: Line, view: memoryview) -> None:
-        self.desk.answered(frame_of(view))
+        self.entry.answered(frame_of(view))
 
     def _on_frame(self, _: Line, view: memoryview) -> None:
         event = parse.futures_event(bytes(view))

@@ -1,4 +1,4 @@
-"""What both gateways have in common: orders through the desk, reads through REST."""
+"""What both gateways have in common: orders through the entry, reads through REST."""
 
 import abc
 from collections.abc import Awaitable, Callable
@@ -13,9 +13,9 @@ from hedge.transport import Line
 from hedge_binance import wire
 from hedge_binance.audience import Audience
 from hedge_binance.cold import Cold
-from hedge_binance.desk import Desk
 from hedge_binance.instruments import Listing
 from hedge_binance.link import Link, Role
+from hedge_binance.order_entry import OrderEntry
 
 Row = TypeVar("Row", wire.SpotTrade, wire.FuturesTrade)
 PAGE = 1_000
@@ -55,26 +55,26 @@ class Gateway(Role, abc.ABC):
     async def place_order(self, order: Order) -> OrderReport:
         stream = await self.stream()
         listing = await self.link.listing(self.leg, order.symbol)
-        return await stream.desk.place(order, listing)
+        return await stream.entry.place(order, listing)
 
     async def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:
         stream = await self.stream()
         listing = await self.link.listing(self.leg, symbol)
-        return await stream.desk.cancel(listing, client_order_id)
+        return await stream.entry.cancel(listing, client_order_id)
 
     async def read_clock(self) -> int:
         return await (await self.cold()).read_clock()
 
     async def read_order(self, symbol: str, client_order_id: str) -> OrderReport:
         listing = await self.link.listing(self.leg, symbol)
-        desk = (await self.stream()).desk
+        entry = (await self.stream()).entry
         row = await self._order(listing, origClientOrderId=client_order_id)
-        return desk.noted(row, listing)
+        return entry.noted(row, listing)
 
     async def read_open_orders(self, symbol: str) -> tuple[OrderReport, ...]:
         listing = await self.link.listing(self.leg, symbol)
-        desk = (await self.stream()).desk
-        return tuple(desk.noted(row, listing) for row in await self._open_orders(listing))
+        entry = (await self.stream()).entry
+        return tuple(entry.noted(row, listing) for row in await self._open_orders(listing))
 
     async def read_fills(self, symbol: str, since: int) -> tuple[Fill, ...]:
         """Return every fill at or after ``since``, with the client ids of its orders."""
@@ -100,13 +100,13 @@ class AccountStream(abc.ABC):
 
     audience: Audience
     cold: Cold
-    desk: Desk
+    entry: OrderEntry
 
     def tell_order(self, row: wire.OrderRow) -> None:
         """Tell an order as an answer shows it."""
         listing = self.audience.listings.get(row.symbol)
         if listing is not None:
-            self.audience.tell(listing.native, self.desk.noted(row, listing))
+            self.audience.tell(listing.native, self.entry.noted(row, listing))
 
     @abc.abstractmethod
     async def start(self) -> None: ...

@@ -7,10 +7,10 @@ from hedge_binance import parse, wire
 from hedge_binance.audience import Audience
 from hedge_binance.codes import read_error
 from hedge_binance.cold import Cold
-from hedge_binance.desk import OK, Desk, frame_of
 from hedge_binance.gateway import AccountStream, Gateway, all_trades, client_ids, rate_of
 from hedge_binance.instruments import Listing
 from hedge_binance.link import Link
+from hedge_binance.order_entry import OK, OrderEntry, frame_of
 
 SUBSCRIBE = "userDataStream.subscribe.signature"
 TRADES_WINDOW_MS = 86_400_000
@@ -24,17 +24,17 @@ class SpotStream(AccountStream):
         self.link = link
         self.cold = cold
         self.audience = Audience(link.clock, link.settings.heartbeat_ms)
-        self.desk = Desk(link, cold, futures=False)
-        self.desk.on_late = self.tell_order
+        self.entry = OrderEntry(link, cold, futures=False)
+        self.entry.on_late = self.tell_order
         self._ids = link.ids[Leg.SPOT]
         self._timeout_ms = link.settings.read_timeout_ms
 
     async def start(self) -> None:
         """Dial, once."""
-        if self.desk.socket is not None:
+        if self.entry.socket is not None:
             return
         link = self.link
-        self.desk.socket = Socket(
+        self.entry.socket = Socket(
             link.settings.hosts.spot_ws_url,
             name="binance spot account",
             clock=link.clock,
@@ -47,15 +47,15 @@ class SpotStream(AccountStream):
             probe=self._probe,
             limits=link.socket_limits,
         )
-        await link.enter(self.desk.socket)
+        await link.enter(self.entry.socket)
 
     async def _subscribe(self, line: Line) -> None:
-        frame = await self.desk.ask(line, SUBSCRIBE, {}, timeout_ms=self._timeout_ms)
+        frame = await self.entry.ask(line, SUBSCRIBE, {}, timeout_ms=self._timeout_ms)
         if frame.status != OK:
-            raise self.desk.refusal(frame, read_error)
+            raise self.entry.refusal(frame, read_error)
 
     async def _probe(self, line: Line) -> None:
-        await self.desk.ask(line, "ping", None, timeout_ms=self._timeout_ms)
+        await self.entry.ask(line, "ping", None, timeout_ms=self._timeout_ms)
 
     async def read_fills(self, listing: Listing, since: int) -> tuple[Fill, ...]:
         return await read_fills(self.link, self.cold, listing, since)
@@ -75,7 +75,7 @@ class SpotStream(AccountStream):
         if bytes(frame.event):
             self._on_event(parse.spot_event(frame.event))
         else:
-            self.desk.answered(frame)
+            self.entry.answered(frame)
         self.audience.heard()
 
     def _on_event(self, event: wire.SpotEvent | None) -> None:
@@ -85,10 +85,10 @@ class SpotStream(AccountStream):
             case wire.AccountPosition(rows=rows, at=at):
                 for row in rows:
                     self._tell_balance(row.asset, row, at)
-            case wire.StreamTerminated() if self.desk.socket is not None:
-                self.desk.socket.drop("eventStreamTerminated")
-            case wire.ServerShutdown() if self.desk.socket is not None:
-                self.desk.socket.rotate("serverShutdown")
+            case wire.StreamTerminated() if self.entry.socket is not None:
+                self.entry.socket.drop("eventStreamTerminated")
+            case wire.ServerShutdown() if self.entry.socket is not None:
+                self.entry.socket.rotate("serverShutdown")
 
     def _on_execution(self, event: wire.ExecutionReport) -> None:
         listing = self.audience.listings.get(event.native)

@@ -32,7 +32,7 @@ class Gateway(Role):
     async def listen(self, symbol: str, sink: AccountSink) -> None:
         """Subscribe to the account's news of ``symbol``, and have the order entry open."""
         listing = await self._listing(symbol)
-        await self.venue.desk()
+        await self.venue.entry()
         await self.venue.user().listen(listing, sink)
 
     async def place_order(self, order: Order) -> OrderReport:
@@ -40,13 +40,13 @@ class Gateway(Role):
         if order.leg is not self.leg:
             raise Missing(f"bybit: {order.symbol} is of the other leg")
         listing = self._listings.get(order.symbol) or await self._listing(order.symbol)
-        desk = self.venue.open_desk or await self.venue.desk()
-        return await desk.place(order, listing)
+        entry = self.venue.open_entry or await self.venue.entry()
+        return await entry.place(order, listing)
 
     async def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:
         listing = self._listings.get(symbol) or await self._listing(symbol)
-        desk = self.venue.open_desk or await self.venue.desk()
-        return await desk.cancel(listing, client_order_id)
+        entry = self.venue.open_entry or await self.venue.entry()
+        return await entry.cancel(listing, client_order_id)
 
     async def read_clock(self) -> int:
         return await self.venue.read_clock()

@@ -14,11 +14,11 @@ from hedge_bybit import parse
 from hedge_bybit.access import Access
 from hedge_bybit.cold import ADDRESS, COLD, Cold
 from hedge_bybit.config import BybitSettings
-from hedge_bybit.desk import Desk
 from hedge_bybit.errors import HTTP_OK, OK, read_error, status_error
 from hedge_bybit.frames import REST_REPLY
 from hedge_bybit.listing import Listing, listing_of, number
 from hedge_bybit.multipliers import MULTIPLES, ratio_agrees
+from hedge_bybit.order_entry import OrderEntry
 from hedge_bybit.own_orders import OwnOrders
 from hedge_bybit.public import PublicStream
 from hedge_bybit.reads import Reads
@@ -73,8 +73,8 @@ class BybitVenue:
             for leg in (Leg.SPOT, Leg.FUTURES)
         }
         self._user: UserStream | None = None
-        self.open_desk: Desk | None = None
-        """The order entry, once there is one: `desk` opens it."""
+        self.open_entry: OrderEntry | None = None
+        """The order entry, once there is one: `entry` opens it."""
         self._listings: dict[tuple[Leg, str], Listing] = {}
         self._users = 0
         self._watch: asyncio.Task[None] | None = None
@@ -105,8 +105,8 @@ class BybitVenue:
             await stream.close()
         if self._user is not None:
             await self._user.close()
-        if self.open_desk is not None:
-            await self.open_desk.close()
+        if self.open_entry is not None:
+            await self.open_entry.close()
         self.cold.close()
         await self.rest.__aexit__(None, None, None)
 
@@ -130,10 +130,10 @@ class BybitVenue:
     def public(self, leg: Leg) -> PublicStream:
         return self._public[leg]
 
-    async def desk(self) -> Desk:
+    async def entry(self) -> OrderEntry:
         """Return the order entry, opened at the first use."""
-        if self.open_desk is None:
-            self.open_desk = Desk(
+        if self.open_entry is None:
+            self.open_entry = OrderEntry(
                 clock=self.clock,
                 settings=self.settings,
                 access=self.access,
@@ -143,8 +143,8 @@ class BybitVenue:
                 read_order=self.read_order,
                 on_trouble=_tell,
             )
-            await self.open_desk.open()
-        return self.open_desk
+            await self.open_entry.open()
+        return self.open_entry
 
     def user(self) -> UserStream:
         """Return the private stream; it opens when somebody listens."""

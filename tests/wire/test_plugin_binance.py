@@ -109,7 +109,7 @@ class Desk:
         await self.gateway(leg).listen(symbol, self.account[leg].append)
         await self.until(lambda: self.told(leg, StreamUp))
         stream = await self.gateway(leg).stream()
-        await self.until(lambda: stream.desk.socket.ready)
+        await self.until(lambda: stream.entry.socket.ready)
         return stream
 
     def told(self, leg, kind):
@@ -310,7 +310,7 @@ def test_an_order_s_life_over_the_socket(leg):
             (known,) = await gateway.read_fills(taking.symbol, it.clock.now() - HOUR)
             assert known.key == fill.key and known.client_order_id == taking.client_order_id
             assert known.fee == fill.fee
-            assert stream.desk.calls.pending == 0
+            assert stream.entry.calls.pending == 0
 
     run(work)
 
@@ -394,7 +394,7 @@ def test_what_is_not_known_is_said_to_be_unknown(leg, fault, socket):
             # The path is not poisoned: the next order is answered.
             if socket:
                 stream = await gateway.stream()
-                await it.until(lambda: stream.desk.socket.ready)
+                await it.until(lambda: stream.entry.socket.ready)
             again = await gateway.place_order(await it.order(leg))
             assert again.status is ReportedStatus.FILLED
 
@@ -471,7 +471,7 @@ def test_an_order_that_cannot_leave_is_unreachable(leg):
             async with again:
                 await it.until(lambda: len(it.told(leg, StreamUp)) == 2)
                 stream = await it.gateway(leg).stream()
-                await it.until(lambda: stream.desk.socket.ready)
+                await it.until(lambda: stream.entry.socket.ready)
                 fresh = await it.order(leg)
                 assert (await it.gateway(leg).place_order(fresh)).filled == fresh.quantity
 
@@ -542,7 +542,7 @@ def test_a_gap_is_filled_before_the_stream_is_up_again(leg):
             held = it.told(leg, Balance if leg is Leg.SPOT else Position)
             assert held, "what is held is told with the gap"
             assert it.link.troubles
-            await it.until(lambda: stream.desk.socket.ready)
+            await it.until(lambda: stream.entry.socket.ready)
             assert (await it.gateway(leg).place_order(await it.order(leg))).filled
 
     run(work)
@@ -581,7 +581,7 @@ def test_a_shutdown_that_is_announced_costs_nothing(leg):
     async def work():
         async with desk(leg) as it:
             stream = await it.listen(leg)
-            socket = stream.desk.socket if leg is Leg.SPOT else stream.private
+            socket = stream.entry.socket if leg is Leg.SPOT else stream.private
             number = socket.line.number
             it.server(leg).act(Fault(name="server_shutdown", ms=600))
             await it.until(lambda: socket.ready and socket.line.number > number)

@@ -100,7 +100,7 @@ class Desk:
             await self.until(name, StreamUp)
         for name in ("spot market", "futures market"):
             await self.until(name, Quote)
-        trade = self.spot.venue.open_desk.socket
+        trade = self.spot.venue.open_entry.socket
         if trade is not None:
             await trade.wait_ready(timeout_ms=WAIT_S * 1_000)
 
@@ -369,7 +369,7 @@ def test_an_order_without_an_answer_is_in_doubt_and_can_be_asked_for(fault, live
                 await desk.futures.read_order(PERP, order.client_order_id)
         held = desk.server.house.position(PERP).quantity
         assert held == (D("-0.01") if lives else 0), "sent once, whatever happened"
-        trade = desk.spot.venue.open_desk.socket
+        trade = desk.spot.venue.open_entry.socket
         await trade.wait_ready(timeout_ms=WAIT_S * 1_000)
         end, _ = await desk.trade(Leg.FUTURES, Side.SELL, "0.01")
         assert end.status is ReportedStatus.FILLED, "and trading goes on"
@@ -408,7 +408,7 @@ def test_more_orders_than_the_limit_are_paced_and_none_is_refused():
 def test_orders_by_rest_where_there_is_no_order_socket():
     async def scenario(desk):
         await desk.listen()
-        assert desk.spot.venue.open_desk.socket is None
+        assert desk.spot.venue.open_entry.socket is None
         end, fills = await desk.trade(Leg.SPOT, Side.BUY, "0.01")
         assert end.status is ReportedStatus.FILLED and fills
         maker = desk.order(Leg.FUTURES, Side.SELL, "0.01", by="-0.02", how=TimeInForce.POST_ONLY)
@@ -453,7 +453,7 @@ def test_what_happened_during_a_gap_is_told_before_the_stream_is_up_again():
         assert (fill.kind, fill.quantity) == (FillKind.AUTO_DELEVERAGING, D("0.01"))
         assert desk.told("futures", Position)[-1].quantity == D("-0.01")
         await desk.until("spot market", StreamUp)
-        await desk.spot.venue.open_desk.socket.wait_ready(timeout_ms=WAIT_S * 1_000)
+        await desk.spot.venue.open_entry.socket.wait_ready(timeout_ms=WAIT_S * 1_000)
         end, _ = await desk.trade(Leg.SPOT, Side.BUY, "0.01")
         assert end.status is ReportedStatus.FILLED
 
@@ -479,7 +479,7 @@ def test_every_end_of_a_socket_is_followed_by_a_new_one(fault):
                 await desk.futures.place_order(order)
         for name in ("spot", "futures"):
             await desk.until(name, StreamUp)
-        await desk.spot.venue.open_desk.socket.wait_ready(timeout_ms=WAIT_S * 1_000)
+        await desk.spot.venue.open_entry.socket.wait_ready(timeout_ms=WAIT_S * 1_000)
         if fault != "half_open":  # quiet for two seconds before anybody asks
             for name in ("spot market", "futures market"):
                 await desk.until(name, StreamUp)
@@ -635,7 +635,7 @@ def test_a_connection_is_replaced_without_a_gap():
         venue = desk.spot.venue
         sockets = (
             venue.user().socket,
-            venue.open_desk.socket,
+            venue.open_entry.socket,
             venue.public(Leg.SPOT).socket,
             venue.public(Leg.FUTURES).socket,
         )

@@ -35,7 +35,7 @@ _order_row = msgspec.json.Decoder(wire.OrderRow).decode
 _retry_after = msgspec.json.Decoder(_RetryAfter).decode
 
 
-class Desk:
+class OrderEntry:
     """Places and cancels on one market; `answered` is to be fed with the socket's responses."""
 
     def __init__(self, link: Link, cold: Cold, *, futures: bool) -> None:

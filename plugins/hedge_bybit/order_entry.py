@@ -55,7 +55,7 @@ WINDOW_MS = 1_100
 ReadOrder = Callable[[Listing, str], Coroutine[Any, Any, OrderReport]]
 
 
-class Desk:
+class OrderEntry:
     """The order entry of one account, both legs."""
 
     def __init__(
