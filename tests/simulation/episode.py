@@ -398,6 +398,11 @@ class Episode:
             # until it locks and a person looks (R7, bounds).
             world.run(world.now + DOUBT_LOCKS)
             first = self._stand()
+        if first.startswith("?") and world.shell is not None:
+            # What trades has a new gap with each slice (I1: three ticks since the last change);
+            # one that stands for as long as any repair may take is the one that is stuck.
+            world.run((mind.unhedged_since or world.now) + self._bound, self._hedged)
+            first = self._stand()
         if first.startswith("?"):
             mind.broken("I20", f"not at rest {HEAL // SECOND} s after the faults: {first[1:]}")
         mind.at_end(world.shell)
@@ -453,8 +458,16 @@ class Episode:
         agreed = all(note.agreed for note in notes.legs.values())
         if notes.recovered and agreed and gap < mind.dust():
             return not books.run.waiting
-        bound = self.plan.terms.futures.fence_ms * MS + 3 * SECOND
-        return world.now - self.healed_at > bound and not self._stand().startswith("?")
+        late = world.now - self.healed_at > self._bound
+        return late and not self._stand().startswith("?")
+
+    @property
+    def _bound(self) -> int:
+        """Return how long a gap may stand when no fault is on: the fence and three ticks (I20)."""
+        return self.plan.terms.futures.fence_ms * MS + 3 * SECOND
+
+    def _hedged(self) -> bool:
+        return not self.mind.unhedged_since
 
     def _stand(self) -> str:
         """Return how the truth stands; with a question mark when nothing explains it."""

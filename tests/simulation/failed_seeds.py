@@ -30,5 +30,7 @@ FAILED_SINCE: dict[int, str] = {
     2_181: "as 862",
     501_762: "a sign of life after a gap of the stream renewed a price from before it",
     502_122: "a difference hidden by a doubt was not said, and buying went on beside it",
+    602_218: "an unwinding was judged between a slice and its hedge: a flaw of the world",
+    700_299: "as 602218",
 }
 """The same of the newest edition."""
