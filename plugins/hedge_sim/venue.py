@@ -312,7 +312,7 @@ class SimVenue:
         if self._next_disconnect is not None and self._next_disconnect[0] <= at:
             event = self._next_disconnect[1]
             self._next_disconnect = self.plan.next_disconnect(at)
-            self._disconnect(event)
+            self.disconnect(event)
 
     def _fire(self, planned: Planned, at: int) -> None:
         self._planned.remove(planned)
@@ -320,7 +320,7 @@ class SimVenue:
         self.exchange.record(Happened(at=at + self.shift, cause=planned.cause))
         match event:
             case Disconnect():
-                self._disconnect(event)
+                self.disconnect(event)
             case Deleveraging():
                 for symbol in self.coins:
                     held = abs(self.exchange.account.holding(symbol).quantity)
@@ -334,7 +334,8 @@ class SimVenue:
             case BalanceChange():
                 self.exchange.deposit(event.asset, event.quantity, "external", at)
 
-    def _disconnect(self, event: Disconnect) -> None:
+    def disconnect(self, event: Disconnect) -> None:
+        """Break the streams that the event names, and the requests where it says so, now."""
         now = self.clock.now()
         if event.requests_too:
             self.unreachable_until = now + event.down_ms * MS

@@ -1,4 +1,4 @@
-"""Lets the tests of this folder share the bench and the testbeds of the bundled venues."""
+"""Lets the tests of this folder share the bench."""
 
 import sys
 from pathlib import Path

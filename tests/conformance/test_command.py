@@ -3,7 +3,6 @@
 Method: real pytest processes in folders without a test, on installed packages.
 """
 
-import importlib.metadata
 import os
 import re
 import subprocess
@@ -17,7 +16,6 @@ from hedge.cli.plugins_new import write_package
 from hedge.errors import UsageError
 from hedge.testing import all_cards
 
-HERE = Path(__file__).parent
 ASK_PAGER = """
 from hedge.plugins import load_plugins
 from hedge.roles import NotifierContext
@@ -25,19 +23,14 @@ from hedge.roles import NotifierContext
 host = load_plugins(allow=["hedge-pager==0.1.0"])
 print(host.notifier("pager", NotifierContext(settings=None, clock=None))[1])
 """
-KIT = "hedge.testing.pytest_plugin"
-POINTS = importlib.metadata.entry_points(group="pytest11")
-LOADED = [] if any(point.value == KIT for point in POINTS) else ["-p", KIT]
-"""An installation without the entry point yet is told by hand."""
 
 
-def kit(folder: Path, *words: str, also: Path | None = None) -> subprocess.CompletedProcess[str]:
+def kit(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run pytest where there is nothing but the package."""
-    path = [str(folder), *([str(also)] if also else [])]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *LOADED, "-rs", *words],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", *words],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "COLUMNS": "200"},
+        env={**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "200"},
         capture_output=True,
         text=True,
         timeout=120,
@@ -92,13 +85,7 @@ def test_nothing_is_overwritten(tmp_path):
 
 
 def test_skips_are_listed_with_their_reason_and_cards_can_be_chosen(tmp_path):
-    done = kit(
-        tmp_path,
-        "--hedge-venue=sim",
-        "--hedge-testbed=sim=bundled:sim",
-        "--hedge-card=account.",
-        also=HERE,
-    )
+    done = kit(tmp_path, "--hedge-venue=sim", "--hedge-card=account.")
     assert done.returncode == 0, done.stdout
     assert "key_withdraws: the simulated venue takes any key" in done.stdout
     count = sum("account." in card.title for card in all_cards())
@@ -106,10 +93,12 @@ def test_skips_are_listed_with_their_reason_and_cards_can_be_chosen(tmp_path):
 
 
 def test_without_a_testbed_it_says_what_to_add(tmp_path):
-    done = kit(install(tmp_path), "--hedge-venue=sim", "--hedge-card=orders.gtc")
-    assert done.returncode == 1 or not LOADED
-    if LOADED:
-        assert 'no testbed: add [project.entry-points."hedge.testbeds"]' in done.stdout
+    target = install(tmp_path)
+    (points,) = target.glob("*.dist-info/entry_points.txt")
+    points.write_text(points.read_text().partition("[hedge.testbeds]")[0])
+    done = kit(target, "--hedge-venue=toy", "--hedge-card=orders.gtc")
+    assert done.returncode == 1
+    assert 'no testbed: add [project.entry-points."hedge.testbeds"] toy' in done.stdout
 
 
 def test_an_unknown_venue_is_one_sentence(tmp_path):

@@ -5,7 +5,6 @@ Method: the kit itself, at level offline, over the simulated venue, its dialects
 
 import pytest
 from bench import failed, install, installed, run_kit
-from bundled import sim, wire
 
 from hedge.testing import Stand, all_cards
 
@@ -30,7 +29,7 @@ def test_the_toy_passes_every_card(tmp_path):
 @pytest.mark.parametrize("venue", ["sim", "bybit", "binance"])
 @pytest.mark.filterwarnings("ignore:websockets")
 def test_a_bundled_venue_passes_what_is_for_it(venue):
-    results = run_kit(Stand(venue=venue, maker=sim if venue == "sim" else wire))
+    results = run_kit(Stand(venue=venue))
     missed = failed(results)
     assert not missed, missed
     skipped = {one.card: one.why for one in results if one.word == "skipped"}

@@ -3,11 +3,12 @@
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from hedge.cli.options import ConfigPath, Json
-from hedge.cli.output import print_json, table_lines
+from hedge.cli.output import print_json, say, table_lines
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Plugins.")
 
@@ -56,3 +57,18 @@ def list_plugins(as_json: Json = False, config: ConfigPath = None) -> None:
         ]
     ):
         print(line)
+
+
+@app.command("new")
+def new_plugin(
+    kind: Annotated[str, typer.Argument(help="venue or notifier")],
+    name: Annotated[str, typer.Argument(help="A lower-case word: what it is called.")],
+) -> None:
+    """Write a package to begin with into ./hedge-NAME; nothing is overwritten."""
+    from hedge.cli.plugins_new import next_steps, write_package
+
+    folder = Path.cwd()
+    for path in write_package(kind, name, folder):
+        print(path.relative_to(folder))
+    for line in next_steps(kind, name):
+        say(line)

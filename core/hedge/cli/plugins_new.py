@@ -197,6 +197,18 @@ def write_package(kind: str, name: str, folder: Path) -> tuple[Path, ...]:
     return tuple(target / path for path in texts)
 
 
+def next_steps(kind: str, name: str) -> tuple[str, ...]:
+    """Return what to do with a package that was just written, a line a step."""
+    install = f"next: pip install -e ./hedge-{name}"
+    if kind == "venue":
+        return (install, f"then: pytest --hedge-venue={name}  (each failure is a thing to write)")
+    return (
+        install,
+        f'then: hedge plugins allow {name}, and [notifiers.NAME] with plugin = "{name}"',
+        "last: hedge notify test",
+    )
+
+
 def _texts(kind: str, name: str) -> Iterator[tuple[str, str]]:
     package, title = f"hedge_{name}", name.capitalize()
     testbeds = TESTBEDS.format(name=name) if kind == "venue" else ""

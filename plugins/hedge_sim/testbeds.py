@@ -12,6 +12,7 @@ from hedge.model.numbers import HOUR, SECOND
 from hedge.testing import AHEAD_MS, KitClock, Switch, TrueOrder, Truth
 from hedge_sim.config import Disconnect, Faults, SimSettings
 from hedge_sim.dialects.faults import Fault
+from hedge_sim.dialects.house import House
 from hedge_sim.dialects.server import SIM_KEY, SIM_SECRET, Keys, Options, WireServer
 from hedge_sim.venue import SimVenue
 
@@ -112,7 +113,7 @@ class Sim:
         match switch:
             case Switch.CUT | Switch.HALF_OPEN:
                 silent = switch is Switch.HALF_OPEN
-                venue._disconnect(Disconnect(at_s=D(0), down_ms=150, silent=silent))
+                venue.disconnect(Disconnect(at_s=D(0), down_ms=150, silent=silent))
             case Switch.GONE:
                 venue.unreachable_until = self.clock.now() + HOUR
             case Switch.VENUE_CANCELS:
@@ -206,11 +207,12 @@ class Wire:
     }
 
     def __init__(self, venue: str, standing: frozenset[Switch]) -> None:
-        self.venue = venue
+        self.over_ccxt = venue.startswith("ccxt:")
+        self.venue = venue.removeprefix("ccxt:")
         self.shared: dict[str, Any] = {}
         self.standing = standing
         self.numbers = 0
-        dialects = ("bybit",) if venue.endswith("bybit") else ("binance-spot", "binance-usdm")
+        dialects = ("bybit",) if self.venue == "bybit" else ("binance-spot", "binance-usdm")
         ahead = (Fault(name="clock_offset", ms=AHEAD_MS),)
         keys = Keys(
             withdraw=Switch.KEY_WITHDRAWS in standing,
@@ -240,12 +242,18 @@ class Wire:
     async def __aexit__(self, *_: object) -> None:
         await self.stack.aclose()
 
-    def house(self, leg: Leg) -> Any:
+    def house(self, leg: Leg) -> House:
         return self.servers[0 if leg is Leg.SPOT else -1].house
 
     @property
     def settings(self) -> dict[str, Any]:
         first, last = self.servers[0], self.servers[-1]
+        if self.over_ccxt:
+            return {
+                "environment": "local", "spot_url": first.url, "futures_url": last.url,
+                "requests_per_second": 200, "sweep_ms": 600, "payments_ms": 400,
+                "ping_ms": SILENCE_MS // 2, "ack_timeout_ms": ACK_MS, "read_timeout_ms": 3_000,
+            }  # fmt: skip
         if self.venue == "bybit":
             return {
                 "environment": "local", "rest_url": first.url, "stream_url": first.ws_url,
@@ -300,6 +308,7 @@ class Wire:
         house = self.house(leg)
         symbol = SPOT if leg is Leg.SPOT else FUTURES
         quote, tick = house.quote(symbol), house.instrument(symbol).tick
+        assert quote is not None, "the recording begins with a price"
         self.numbers += 1
         price = quote.bid * D("0.99") // tick * tick
         house.place(foreign_order(leg, self.numbers, price, house.wall()))
@@ -334,14 +343,11 @@ class Wire:
         )
 
 
-def sim(venue: str, standing: frozenset[Switch], clock: KitClock) -> Sim:
+def sim(_venue: str, standing: frozenset[Switch], clock: KitClock) -> Sim:
     """Return the simulated venue's testbed."""
     return Sim(standing, clock)
 
 
-def wire(venue: str, standing: frozenset[Switch], clock: KitClock) -> Wire:
-    """Return the testbed of ``binance`` or ``bybit``."""
+def wire(venue: str, standing: frozenset[Switch], _clock: KitClock) -> Wire:
+    """Return the testbed of a venue whose protocol is served: itself, or over ccxt."""
     return Wire(venue, standing)
-
-
-__all__ = ["Sim", "Wire", "sim", "wire"]
