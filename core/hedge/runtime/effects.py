@@ -20,6 +20,7 @@ from hedge.journal.committer import Committer
 from hedge.model import Leg, Order, OrderReport
 from hedge.model.numbers import MS, SECOND, ZERO
 from hedge.roles import Clock, OrderGateway, TimerHandle
+from hedge.runtime.at_once import begin_at_once
 from hedge.runtime.recover import Auditor
 from hedge.runtime.roles_open import Roles
 
@@ -59,6 +60,10 @@ class Effects:
         self._committer = committer
         self._end = end
         self._auditor = Auditor(roles, terms, clock)
+        self._ack = {
+            Leg.SPOT: roles.spot_gateway.limits.ack_timeout_ms * MS,
+            Leg.FUTURES: roles.futures_gateway.limits.ack_timeout_ms * MS,
+        }
         self._tasks: set[asyncio.Task[Any]] = set()
         self._timer: TimerHandle | None = None
         self._closed = False
@@ -137,7 +142,7 @@ class Effects:
                     )
                 )
 
-        self._begin(send(), settle, gateway.limits.ack_timeout_ms * MS)
+        self._begin(send(), settle, self._ack[order.leg], at_once=True)
 
     def _cancel(self, command: c.CancelOrder) -> None:
         gateway = self._gateway(command.leg)
@@ -244,10 +249,12 @@ class Effects:
         work: Coroutine[Any, Any, Any],
         settle: Callable[[asyncio.Task[Any]], None],
         timeout: int,
+        *,
+        at_once: bool = False,
     ) -> None:
         """Run one request with its deadline; a cancelled task is one that had no answer in time."""
         assert len(self._tasks) < TASKS_MAX, "requests pile up"
-        task = asyncio.get_running_loop().create_task(work)
+        task = begin_at_once(work) if at_once else asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         deadline = self._clock.call_at(self._clock.now() + timeout, lambda: _cancel(task))
 

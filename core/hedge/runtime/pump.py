@@ -71,6 +71,8 @@ class Pump:
         if self.record is not None:
             self.record(event)
         commands = engine.handle(event)
+        if not commands and not engine.touched:
+            return  # most quotes
         entries: list[AnyEntry] = [command for command in commands if belongs(command)]
         if engine.touched and belongs(event):
             entries.insert(0, event)

@@ -70,9 +70,10 @@ class Calls(Generic[K, T]):
         due = self._clock.now() + timeout_ms * MS
         pending[call_id] = _Pending(line, future, due, read=read)
         try:
+            line.send(payload)
+            # Before this suspends nothing can come: an answer is at least a turn of the loop away.
             line.when_down(self._line_down)
             self._watch(due)
-            line.send(payload)
             return await future
         finally:
             pending.pop(call_id, None)
