@@ -29,6 +29,8 @@ from hedge.model.numbers import MS, plain
 FAR = 1 << 62
 REPEATED = (e.OrderReported, e.FillSeen)
 """Facts that decide nothing when the books knew them already."""
+HINTS = (e.BalanceSeen, e.PositionSeen)
+"""Facts that decide nothing unless they contradict the books."""
 WAKE_APART = 10 * MS
 """No rule is woken sooner than this after it looked; one that asks for less waits for it."""
 
@@ -73,7 +75,9 @@ class Engine:
                 return ()
             if not self.touched and kind in REPEATED and self.now < self._wake_at:
                 return ()
-            if type(event) is e.FillSeen and self._hedged_at_once(event):
+            if kind in HINTS and not self.volatile.hinted and self.now < self._wake_at:
+                return ()
+            if self._spot_moved(event) and self._hedged_at_once():
                 return self._taken()
         self._decide()
         return self._taken()
@@ -152,9 +156,10 @@ class Engine:
                 self.touched = books.book_payment(payment)
                 self.volatile.paid |= self.touched
             case e.BalanceSeen(balance=balance):
-                self.volatile.hint_balance(self.terms, books, balance)
+                self.volatile.hinted = self.volatile.hint_balance(self.terms, books, balance)
             case e.PositionSeen(position=position):
-                if position.quantity != books.futures.held:
+                self.volatile.hinted = position.quantity != books.futures.held
+                if self.volatile.hinted:
                     # While our order is out, its fill explains the difference in a moment.
                     lag = 0 if books.futures.open else millis(self.terms.futures.read_lag_ms)
                     self.volatile.doubt_reads(Leg.FUTURES, lag)
@@ -280,15 +285,22 @@ class Engine:
         spot, futures = quotes[Leg.SPOT], quotes[Leg.FUTURES]
         return calm is None or spot is None or futures is None or not calm.covers(spot, futures)
 
-    def _hedged_at_once(self, event: e.FillSeen) -> bool:
+    def _spot_moved(self, event: AnyEvent) -> bool:
+        """Return whether this may have changed what is held on spot."""
+        if type(event) is e.FillSeen:
+            return event.fill.leg is Leg.SPOT
+        return type(event) is e.OrderReported and event.leg is Leg.SPOT and self.touched
+
+    def _hedged_at_once(self) -> bool:
         """Hedge a spot fill before anything else is looked at, and look at the rest a moment later.
 
         The order passes the gate with the trips that stand; only the watching for new ones waits.
         """
-        if event.fill.leg is not Leg.SPOT or not self._only_trades:
+        if not self._only_trades:
             return False
         self.reason = ""
-        if not trading.hedge(self):
+        # While a hedge is under way there is none to send: what came adds up until its answer.
+        if not self.books.futures.open and not trading.hedge(self):
             return False
         self._ask_to_be_woken(self.now)
         return True

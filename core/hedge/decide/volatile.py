@@ -80,6 +80,8 @@ class Volatile:
         self.price_hot = False
         """Whether the next quote may change a decision; ``calm`` says which quotes cannot."""
         self.calm: Calm | None = None
+        self.hinted = False
+        """Whether the balance or position in hand contradicts the books."""
         self.paid = False
         """A settlement was paid since the last measurement of equity."""
         self.settle_from = 0
@@ -149,13 +151,14 @@ class Volatile:
         if event.refused:
             notes.refused_why = event.why
 
-    def hint_balance(self, terms: HedgeTerms, books: Books, balance: Balance) -> None:
-        """Wake an audit when a pushed balance cannot be what the books say."""
+    def hint_balance(self, terms: HedgeTerms, books: Books, balance: Balance) -> bool:
+        """Wake an audit when a pushed balance cannot be what the books say; return whether."""
         if balance.asset != terms.spot.instrument.base:
-            return
+            return False
         held = books.spot.held
         short = balance.total < held and not books.spot.open
         differs = terms.inventory is InventoryRule.ACCOUNT and balance.total != held
         if short or differs:
             lag = 0 if books.spot.open else millis(terms.spot.read_lag_ms)
             self.doubt_reads(Leg.SPOT, lag)
+        return short or differs
