@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -24,6 +25,7 @@ from hedge.runtime.clock import MAX, RealClock, VirtualClock, VirtualLoop, new_l
 from hedge.runtime.logs import Redactor, RowLog, set_up
 from hedge.runtime.notify.desk import Desk, EngineDoor
 from hedge.runtime.notify.notifications import Notifications, notifier_secrets, open_notifiers
+from hedge.runtime.quiet import quiet_interpreter
 from hedge.runtime.sdnotify import SdNotify
 from hedge.runtime.session import Session
 from hedge.runtime.snapshot import HedgeSnapshot
@@ -32,6 +34,8 @@ from hedge.runtime.tick import Ticker
 from hedge.runtime.words import render_row
 
 INTERRUPTED_TWICE = 130
+UNSHOWN_MAX = 256
+"""Rows that may wait to be shown; with more of them each new one has the oldest shown first."""
 
 
 def run(plan: RunPlan) -> int:
@@ -86,6 +90,7 @@ class App:
         self._signals = 0
         self._interrupted: asyncio.Future[int] | None = None
         self._panel: Any = None
+        self._unshown: deque[tuple[str, Row]] = deque()
 
     async def run(self) -> int:
         """Open, recover, run; close whatever happened."""
@@ -94,6 +99,7 @@ class App:
         self._interrupted = loop.create_future()
         async with contextlib.AsyncExitStack() as stack:
             self._show(stack)
+            stack.callback(self._show_rest)
             stack.callback(self._told.close)
             self._told.start()
             shared: dict[tuple[str, str], dict[str, Any]] = {}
@@ -107,6 +113,7 @@ class App:
             self._catch_signals(stack)
             for session in self.sessions.values():
                 await session.start()
+            stack.enter_context(quiet_interpreter())
             return await self._until_ended(stack)
 
     async def _until_ended(self, stack: contextlib.AsyncExitStack) -> int:
@@ -184,13 +191,31 @@ class App:
 
     def _watch(self, name: str) -> Any:
         def watch(row: Row) -> None:
-            if self._panel is not None:
-                self._panel.update(self.snapshots())
-            else:
-                self._rows.write(name, row)
-            self.news.publish({"hedge": name, **render_row(row)})
+            # A turn of the loop later, and one row a turn: no order waits for a line to be shown.
+            if not self._unshown:
+                asyncio.get_running_loop().call_soon(self._show_next)
+            elif len(self._unshown) >= UNSHOWN_MAX:
+                self._show_one()
+            self._unshown.append((name, row))
 
         return watch
+
+    def _show_next(self) -> None:
+        self._show_one()
+        if self._unshown:
+            asyncio.get_running_loop().call_soon(self._show_next)
+
+    def _show_one(self) -> None:
+        name, row = self._unshown.popleft()
+        if self._panel is not None:
+            self._panel.update(self.snapshots())
+        else:
+            self._rows.write(name, row)
+        self.news.publish({"hedge": name, **render_row(row)})
+
+    def _show_rest(self) -> None:
+        while self._unshown:
+            self._show_one()
 
     # -- what the status API asks ----------------------------------------------------------------
 
