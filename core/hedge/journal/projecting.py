@@ -11,7 +11,7 @@ from hedge.decide.rows import Row
 from hedge.journal.frame import Frame, encode_row
 from hedge.model import Fill, FundingPayment, OrderReport, ReportedStatus
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TABLES = ("rows", "orders", "fills", "payments", "alarms", "requests")
 
@@ -44,6 +44,7 @@ CREATE TABLE orders (
     venue_order_id TEXT NOT NULL DEFAULT '',
     status TEXT NOT NULL,
     reported TEXT NOT NULL DEFAULT '0',
+    itemised TEXT NOT NULL DEFAULT '0',
     filled TEXT NOT NULL DEFAULT '0',
     changed_at INTEGER NOT NULL
 );
@@ -158,6 +159,10 @@ def _report(db: sqlite3.Connection, row: Row, report: OrderReport) -> None:
             "UPDATE fills SET order_id = ? WHERE order_id = '' AND leg = ? AND venue_order_id = ?",
             (report.client_order_id, leg, report.venue_order_id),
         )
+        fills = db.execute(
+            "SELECT quantity FROM fills WHERE order_id = ?", (report.client_order_id,)
+        ).fetchall()
+        _itemise(db, report.client_order_id, sum((Decimal(text) for (text,) in fills), Decimal(0)))
     if report.filled > Decimal(reported):
         db.execute(
             "UPDATE orders SET reported = ? WHERE client_order_id = ?",
@@ -167,16 +172,20 @@ def _report(db: sqlite3.Connection, row: Row, report: OrderReport) -> None:
     _refill(db, row, report.client_order_id)
 
 
+def _itemise(db: sqlite3.Connection, client_order_id: str, itemised: Decimal) -> None:
+    """Keep the sum of an order's fills: to add them up again at each would be quadratic."""
+    db.execute(
+        "UPDATE orders SET itemised = ? WHERE client_order_id = ?", (str(itemised), client_order_id)
+    )
+
+
 def _refill(db: sqlite3.Connection, row: Row, client_order_id: str) -> None:
     """Bring ``filled`` up to the venue's word or the fills' sum, whichever is more."""
-    reported, before, quantity, status = db.execute(
-        "SELECT reported, filled, quantity, status FROM orders WHERE client_order_id = ?",
+    reported, summed, before, quantity, status = db.execute(
+        "SELECT reported, itemised, filled, quantity, status FROM orders WHERE client_order_id = ?",
         (client_order_id,),
     ).fetchone()
-    fills = db.execute(
-        "SELECT quantity FROM fills WHERE order_id = ?", (client_order_id,)
-    ).fetchall()
-    itemised = sum((Decimal(text) for (text,) in fills), Decimal(0))
+    itemised = Decimal(summed)
     filled = max(Decimal(reported), itemised)
     if filled != Decimal(before):
         db.execute(
@@ -238,6 +247,10 @@ def _fill(db: sqlite3.Connection, row: Row, fill: Fill) -> None:
         ),
     )  # fmt: skip
     if added.rowcount and order_id:
+        (before,) = db.execute(
+            "SELECT itemised FROM orders WHERE client_order_id = ?", (order_id,)
+        ).fetchone()
+        _itemise(db, order_id, Decimal(before) + fill.quantity)
         _refill(db, row, order_id)
 
 

@@ -294,3 +294,28 @@ def test_without_a_log_there_is_nothing_to_show(tmp_path):
         Projection.view(tmp_path)
     with pytest.raises(JournalError):
         Projection.open(tmp_path / "none")
+
+
+def test_the_thousandth_fill_of_an_order_costs_no_more_than_the_tenth(samples, log, here):
+    one, batch = "HX-1-S-1", 20
+    log.append(samples.AT, [samples.place(one)])
+    with Projection.open(here) as tables:
+        steps = []
+        for first in range(0, 1_000, batch):
+            entries = [
+                e.FillSeen(at=1, fill=samples.fill(f"f{n}", one))
+                for n in range(first, first + batch)
+            ]
+            log.append(samples.AT, entries)
+            counted = 0
+
+            def count():
+                nonlocal counted
+                counted += 1
+
+            tables._db.set_progress_handler(count, 10)
+            tables.catch_up()
+            steps.append(counted)
+        assert steps[-1] < 1.5 * steps[1]
+        (order,) = tables.orders()
+        assert order.filled == 1_000 * samples.fill("f1", one).quantity
