@@ -60,7 +60,7 @@ soak: $(VENV)/.tested
 	@case "$(SUITE)" in \
 	sim) $(BIN)/python tests/simulation/run.py --seeds $(SEEDS) --from $(FROM) ;; \
 	life) HEDGE_LIVES=$(SEEDS) HEDGE_LIVES_FROM=$(FROM) $(BIN)/python -m pytest tests/life/test_faults.py ;; \
-	crash) HEDGE_KILLS=$(SEEDS) $(BIN)/python -m pytest tests/crash/test_kills.py ;; \
+	crash) $(BIN)/python tests/crash/many_kills.py --kills $(SEEDS) --from $(FROM) --save ;; \
 	canaries) $(BIN)/python tests/canaries/search.py --seeds $(SEEDS) ;; \
 	wire) $(BIN)/python tests/wire/soak.py --minutes $(MINUTES) ;; \
 	*) echo "SUITE is sim, life, crash, canaries or wire" >&2; exit 2 ;; \

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ What the simulated worlds were put through, and what came of it. Each line is a 
 at the commit it names; a `+` behind a commit means that the tree had changes of its own. What has
 no line here was not run.
 """
+KILLED = (
+    "The installed program, its files on a disk, its venue in another process; SIGKILL, and the"
+    " same line again. A stop is SIGSTOP and then SIGCONT."
+)
 
 
 def commit() -> str:
@@ -88,6 +93,19 @@ def save_crashes(found: Any, at: str, *, first: int, again: bool, results: Path 
     }
     name = f"{result['kind'].replace(' ', '-')}-{first}-{found.bases}"
     return save(name, result, at, results)
+
+
+def save_kills(found: Any, at: str, *, first: int, seconds: float, results: Path = RESULTS) -> Path:
+    result = {
+        "kind": "kills",
+        "first": first,
+        "kills": found.killed,
+        "lives": found.lives,
+        "harms": dict(found.harms),
+        "failed": [[seed, why] for seed, why in sorted(found.failed)],
+        "seconds": round(seconds),
+    }
+    return save(f"kills-{first}-{found.kills}", result, at, results)
 
 
 def read(results: Path = RESULTS) -> list[dict[str, Any]]:
@@ -155,9 +173,37 @@ def _deaths(runs: list[dict[str, Any]]) -> list[str]:
 def _kills(runs: list[dict[str, Any]]) -> list[str]:
     if not runs:
         return ["", "No run of real kills is recorded."]
-    return _table(
-        "commit | kills | failed",
-        (f"{run['commit']} | {run['kills']:,} | {len(run['failed'])}" for run in runs),
+    harms = Counter[str]()
+    for run in runs:
+        harms.update(run["harms"])
+    return [
+        "",
+        KILLED,
+        *_table(
+            "commit | from seed | lives | kills | failed | minutes",
+            (
+                f"{run['commit']} | {run['first']} | {run['lives']:,} | {run['kills']:,} |"
+                f" {len(run['failed'])} | {run['seconds'] / 60:.0f}"
+                for run in runs
+            ),
+        ),
+        *_table(
+            "what was done to a life | times",
+            (f"{kind} | {times:,}" for kind, times in sorted(harms.items())),
+        ),
+        *_broken_lives(runs),
+    ]
+
+
+def _broken_lives(runs: list[dict[str, Any]]) -> list[str]:
+    broken = [(seed, run["commit"], why) for run in runs for seed, why in run["failed"]]
+    return (
+        _table(
+            "seed of the life | at commit | what broke",
+            (f"{seed} | {at} | {why.replace('|', '/')}" for seed, at, why in broken),
+        )
+        if broken
+        else []
     )
 
 

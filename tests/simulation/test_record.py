@@ -4,6 +4,7 @@ Method: results saved as runs save them, read back into a page.
 """
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import record
 from many import run_many
@@ -46,3 +47,15 @@ def test_a_finding_is_closed_by_a_later_run_that_holds(tmp_path: Path):
     first, later = runs
     assert "2:2" in record.page([first], canaries=tmp_path)
     assert "## Open findings\n\nNone." in record.page([later, first], canaries=tmp_path)
+
+
+def test_kills_are_told_with_what_was_done_and_what_broke(tmp_path: Path):
+    found = SimpleNamespace(
+        kills=4, killed=5, lives=3, harms={"after the send": 5}, failed=[(2, "short | long")]
+    )
+    record.save_kills(found, "abc1234", first=1, seconds=90, results=tmp_path)
+    page = record.page(record.read(tmp_path), canaries=tmp_path)
+    assert "| abc1234 | 1 | 3 | 5 | 1 | 2 |" in page
+    assert "| after the send | 5 |" in page
+    assert "| 2 | abc1234 | short / long |" in page
+    assert "No run of real kills is recorded" not in page
