@@ -4,15 +4,16 @@ Most are lives of the laboratory, killed at its instrumented points. Every tenth
 protocols of Binance and Bybit, WebSocket included, and every fortieth has the fence and the
 settling that nobody configured, and is stopped for a true minute.
 
-    python tests/crash/many_kills.py [--kills 2000] [--from 1] [--at-once 24] [--save]
+    python tests/crash/many_kills.py [--kills 2000] [--from 1] [--at-once 12] [--save]
 
 One line for each life that went wrong, with the directory it leaves behind; exit 1 when there is
-one.
+one. SIGTERM and SIGINT end it when those who live have ended; what was done until then is kept.
 """
 
 import argparse
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -20,7 +21,7 @@ import time
 import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -35,6 +36,8 @@ from test_lives import Killer as WireKiller
 
 WIRE_EVERY, MINUTE_EVERY = 10, 40
 SAID_EVERY_S = 60.0
+PATIENCE_S, LIFE_S = 600.0, 1_500.0
+"""A machine that does this for hours does something else besides."""
 WIRED = "over the wire of Binance and Bybit"
 
 
@@ -49,6 +52,7 @@ class Lived:
     failed: list[tuple[int, str]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     killed: int = 0
+    stopped: bool = False
 
     def take(self, harms: list[Harm]) -> None:
         with self.lock:
@@ -57,7 +61,11 @@ class Lived:
             self.harms.update(harm.kind for harm in harms)
 
     def enough(self) -> bool:
-        return self.killed >= self.kills
+        return self.stopped or self.killed >= self.kills
+
+    def stop(self) -> None:
+        """Begin no further life; those that live go on to their end, and all are recorded."""
+        self.stopped = True
 
 
 def over_the_wire(seed: int, folder: Path) -> list[Harm]:
@@ -68,7 +76,8 @@ def over_the_wire(seed: int, folder: Path) -> list[Harm]:
 
 def in_the_laboratory(seed: int, folder: Path, installed: Path) -> list[Harm]:
     slow = seed % MINUTE_EVERY == 1
-    with Lab(folder, installed, seed, pace=TRUE if slow else SCALED) as lab:
+    pace = replace(TRUE if slow else SCALED, patience_s=PATIENCE_S, life_s=LIFE_S)
+    with Lab(folder, installed, seed, pace=pace) as lab:
         killer = Killer(lab)
         return killer.live([killer.stopped, killer.arrived] if slow else None)
 
@@ -99,13 +108,15 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=2_000)
     parser.add_argument("--from", dest="first", type=int, default=1)
-    parser.add_argument("--at-once", type=int, default=24)
+    parser.add_argument("--at-once", type=int, default=12)
     parser.add_argument("--save", action="store_true")
     given = parser.parse_args()
     at, began = record.commit(), time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="hedge-kills-"))
     installed = install(folder / "served")
     all_lives = Lived(given.kills)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: all_lives.stop())
     print(f"{given.kills} kills from seed {given.first} at {at}, in {folder}", flush=True)
     with ThreadPoolExecutor(given.at_once) as pool:
         done = [
