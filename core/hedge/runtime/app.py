@@ -145,8 +145,11 @@ class App:
         return ended.exit_code
 
     async def _hedges(self) -> int:
-        """Wait for every hedge's end; the first code that is not 0 is the process's."""
-        ends = [await session.ended for session in self.sessions.values()]
+        """Wait for every hedge's end; the first code that is not 0 is the process's.
+
+        All at once: one that breaks must not wait to be seen until those before it have ended.
+        """
+        ends = await asyncio.gather(*(session.ended for session in self.sessions.values()))
         for name, end in zip(self.sessions, ends, strict=True):
             if end.exit_code:
                 self._say(f"{name}: {end.reason}: {end.text}")

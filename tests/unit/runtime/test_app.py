@@ -1,0 +1,83 @@
+"""Goal: one hedge of several that breaks or ends is never left unseen behind one that goes on.
+
+Method: the whole program with two hedges on the simulated venue and virtual time; one of them is
+broken or ended while the other works.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from hedge.config.layers import Flags
+from hedge.config.plan import RunPlan
+from hedge.config.resolver import resolve
+from hedge.errors import JournalError
+from hedge.plugins.host import load_plugins
+from hedge.runtime.app import App
+from hedge.runtime.clock import VirtualClock, VirtualLoop
+from hedge.runtime.logs import Redactor
+
+PATIENCE_S = 600
+"""Of virtual time."""
+HEDGE = """
+[hedges.{name}]
+spot = "sim@{name}"
+futures = "sim@{name}"
+symbol = "BTC/USDT"
+usd = "1500"
+"""
+CONFIG = """
+[run]
+speed = "max"
+[venues.sim]
+data = "bundled:btc-8h"
+start = "2024-04-18T20:00:00Z"
+""" + "".join(HEDGE.format(name=name) for name in ("first", "second"))
+
+
+def live(folder: Path, act: Callable[[App], Awaitable[None]]) -> int:
+    """Run the program, let ``act`` do its deed once both hedges run, and return its exit code."""
+    path = folder / "hedge.toml"
+    path.write_text(CONFIG)
+    path.chmod(0o600)
+    names = ("first", "second")
+    resolved = resolve(environ={}, cwd=folder, config_path=path, flags=Flags(names=names))
+    plan = RunPlan(
+        resolved=resolved, names=names, request_id="life", speed="max", state_dir=folder,
+        runtime_dir=folder, environments={"sim": "local"}, no_view=True,
+    )  # fmt: skip
+    loop = VirtualLoop()
+
+    async def main() -> int:
+        clock = VirtualClock(loop)
+        host = load_plugins(["sim"], venues=plan.resolved.settings.venues)
+        app = App(plan, host, clock, Redactor())
+        running = asyncio.create_task(app.run())
+        recovered = asyncio.create_task(_recovered(app))
+        await asyncio.wait([running, recovered], return_when=asyncio.FIRST_COMPLETED)
+        if recovered.done():
+            await act(app)
+        async with asyncio.timeout(PATIENCE_S):
+            return await running
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(main())
+
+
+async def _recovered(app: App) -> None:
+    while not (  # noqa: ASYNC110 - nobody says when a hedge has recovered; the time is virtual
+        len(app.sessions) == 2
+        and all(one.snapshot().phase == "waiting" for one in app.sessions.values())
+    ):
+        await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("broken", ["first", "second"])
+def test_a_hedge_that_breaks_ends_the_process_whichever_it_is(tmp_path, broken):
+    async def act(app: App) -> None:
+        app.sessions[broken].fail(JournalError(f"the disk of {broken} is full"))
+
+    with pytest.raises(JournalError, match=broken):
+        live(tmp_path, act)
