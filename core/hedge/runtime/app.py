@@ -15,7 +15,14 @@ from hedge.config.settings import NotifierSettings
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.rows import Row
-from hedge.errors import ConfigError, HedgeError, InvariantBroken, UsageError, redact_with
+from hedge.errors import (
+    ConfigError,
+    HedgeError,
+    InvariantBroken,
+    NotRunning,
+    UsageError,
+    redact_with,
+)
 from hedge.model.numbers import MS
 from hedge.plugins.host import PluginHost, load_plugins
 from hedge.roles import Can, Clock
@@ -238,6 +245,9 @@ class App:
     ) -> dict[str, object]:
         """Put a person's command to one hedge; what came of it is in its rows."""
         session = self.sessions[hedge]
+        if session.ended.done() and (verb is not e.Verb.ACK or session.pump.failed):
+            # It would be written down, and done by surprise at the next start.
+            raise NotRunning(f"{hedge} has ended here; start it with `hedge run {hedge}`")
         books = session.engine.books
         standing: dict[e.Verb, list[str]] = {
             e.Verb.ACK: list(books.alarms),
@@ -297,7 +307,9 @@ class App:
             if self._interrupted is not None and not self._interrupted.done():
                 self._interrupted.set_result(INTERRUPTED_TWICE)
             return
-        for name in self.sessions:
+        for name, session in self.sessions.items():
+            if session.ended.done():
+                continue
             self.ask(
                 name,
                 verb=e.Verb.STOP,

@@ -5,6 +5,7 @@ broken or ended while the other works.
 """
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 from hedge.config.layers import Flags
 from hedge.config.plan import RunPlan
 from hedge.config.resolver import resolve
-from hedge.errors import JournalError
+from hedge.decide.events import Verb
+from hedge.errors import JournalError, NotRunning
 from hedge.plugins.host import load_plugins
 from hedge.runtime.app import App
 from hedge.runtime.clock import VirtualClock, VirtualLoop
@@ -81,3 +83,22 @@ def test_a_hedge_that_breaks_ends_the_process_whichever_it_is(tmp_path, broken):
 
     with pytest.raises(JournalError, match=broken):
         live(tmp_path, act)
+
+
+def test_a_hedge_that_has_ended_takes_no_command_and_lets_the_others_be_stopped(tmp_path):
+    def ask(app: App, name: str, verb: Verb) -> None:
+        app.ask(
+            name, verb=verb, request_id=f"{name} {verb}", subject="", usd=None, quantity=None, by=""
+        )
+
+    async def act(app: App) -> None:
+        ask(app, "first", Verb.STOP)
+        await app.sessions["first"].ended
+        with pytest.raises(NotRunning, match="first has ended here"):
+            ask(app, "first", Verb.LIQUIDATE)
+        assert not app.sessions["first"].engine.books.asked, "nothing waits for the next start"
+        ask(app, "first", Verb.ACK)
+        signal.raise_signal(signal.SIGTERM)
+        await app.sessions["second"].ended
+
+    assert live(tmp_path, act) == 0
