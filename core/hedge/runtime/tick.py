@@ -34,8 +34,10 @@ class Ticker:
         say: Callable[[str], None],
         *,
         hurried: bool = False,
+        free: Callable[[Path], tuple[int, int]] | None = None,
     ) -> None:
         self._hurried = hurried
+        self._free = free or free_bytes
         self._say = say
         self._sessions = tuple(sessions)
         self._clock = clock
@@ -51,10 +53,14 @@ class Ticker:
             due = self._clock.now() + tick
             await self._clock.sleep_until(due)
             self._lag(self._clock.now() - due)
+            measuring = self._clock.now() - self._disk_at >= DISK_EVERY
             for session in self._sessions:
                 if not session.ended.done():
                     self._kill_files(session)
-                    self._disk(session)
+                    if measuring:
+                        self._disk(session)
+            if measuring:
+                self._disk_at = self._clock.now()
             self._remind()
             self._notify.watchdog()
 
@@ -100,11 +106,7 @@ class Ticker:
                 self._killed.discard(mark)
 
     def _disk(self, session: Session) -> None:
-        now = self._clock.now()
-        if now - self._disk_at < DISK_EVERY:
-            return
-        self._disk_at = now
-        free, total = free_bytes(session.directory)
+        free, total = self._free(session.directory)
         if free < DISK_FREE_MIN or free * DISK_SHARE_MIN < total:
             text = f"{free // (1 << 20)} MiB are left on the disk of {session.directory}"
             self._alarm(session, "DISK", "alarm", text, "DISK")

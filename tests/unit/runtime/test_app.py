@@ -16,10 +16,13 @@ from hedge.config.plan import RunPlan
 from hedge.config.resolver import resolve
 from hedge.decide.events import Verb
 from hedge.errors import JournalError, NotRunning
+from hedge.model.numbers import SECOND
 from hedge.plugins.host import load_plugins
 from hedge.runtime.app import App
 from hedge.runtime.clock import VirtualClock, VirtualLoop
 from hedge.runtime.logs import Redactor
+from hedge.runtime.sdnotify import SdNotify
+from hedge.runtime.tick import Ticker
 
 PATIENCE_S = 600
 """Of virtual time."""
@@ -100,5 +103,19 @@ def test_a_hedge_that_has_ended_takes_no_command_and_lets_the_others_be_stopped(
         ask(app, "first", Verb.ACK)
         signal.raise_signal(signal.SIGTERM)
         await app.sessions["second"].ended
+
+    assert live(tmp_path, act) == 0
+
+
+def test_a_full_disk_freezes_every_hedge_on_it(tmp_path):
+    async def act(app: App) -> None:
+        sessions = app.sessions.values()
+        ticker = Ticker(sessions, app._clock, SdNotify.from_env(), print, free=lambda _: (1, 100))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3):
+                await ticker.run(SECOND)
+        for session in sessions:
+            assert "DISK" in session.engine.books.trips, session.name
+        signal.raise_signal(signal.SIGTERM)
 
     assert live(tmp_path, act) == 0
