@@ -58,6 +58,10 @@ class Pump:
             self._stop(error)
         except AssertionError as error:
             self._stop(InvariantBroken(f"{type(error).__name__}: {error}"))
+        except BaseException as error:
+            # Half of a fact may be in the books, and its commands nowhere: nobody goes on from it.
+            self._stop(InvariantBroken(f"{type(error).__name__}: {error}"))
+            raise
         finally:
             self._busy = False
 
