@@ -87,6 +87,8 @@ def _perform(engine: "Engine", asked: e.OperatorAsked) -> None:
                 return
             steps.open_for(engine, Action.LIQUIDATION, asked.request_id)
             steps.liquidate(engine, Trigger.LIQUIDATE, f"asked by {asked.by or 'the operator'}")
+        case Verb.FREEZE if books.trips.get("OPERATOR", Trip.OK) > Trip.FREEZE_SPOT:
+            pass  # a lock holds more, and only `clear` takes it away
         case Verb.FREEZE:
             engine.trip("OPERATOR", Trip.FREEZE_SPOT, f"frozen by {asked.by or 'the operator'}")
         case Verb.LOCK:

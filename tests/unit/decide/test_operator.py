@@ -139,6 +139,13 @@ def test_lock_stops_everything_and_clear_lifts_it(open_desk):
     desk.work(lambda: desk.mode is Mode.HALT)
 
 
+def test_a_freeze_never_loosens_a_lock(open_desk):
+    desk = in_mode(open_desk, Mode.INVENTORY)
+    desk.verb("lock", by="the file LOCK")
+    desk.verb("freeze", by="the file FREEZE")
+    assert desk.books.trip == Trip.LOCKED
+
+
 def test_freeze_cancels_spot_and_hedges_on(open_desk):
     desk = in_mode(open_desk, Mode.INVENTORY)
     desk.run(2)
