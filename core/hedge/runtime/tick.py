@@ -92,7 +92,9 @@ class Ticker:
         for name, verb in KILL_FILES.items():
             mark = (session.name, name)
             present = (session.directory / name).exists()
-            if present and mark not in self._killed:
+            # While the file lies there it holds: what `clear` took away is asked for again.
+            held = "OPERATOR" in session.engine.books.trips
+            if present and not (mark in self._killed and held):
                 self._killed.add(mark)
                 session.ask(
                     e.OperatorAsked(

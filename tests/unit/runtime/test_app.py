@@ -15,6 +15,7 @@ from hedge.config.layers import Flags
 from hedge.config.plan import RunPlan
 from hedge.config.resolver import resolve
 from hedge.decide.events import Verb
+from hedge.decide.mode import Trip
 from hedge.errors import JournalError, NotRunning
 from hedge.model.numbers import SECOND
 from hedge.plugins.host import load_plugins
@@ -116,6 +117,39 @@ def test_a_full_disk_freezes_every_hedge_on_it(tmp_path):
                 await ticker.run(SECOND)
         for session in sessions:
             assert "DISK" in session.engine.books.trips, session.name
+        signal.raise_signal(signal.SIGTERM)
+
+    assert live(tmp_path, act) == 0
+
+
+def test_a_kill_file_holds_for_as_long_as_it_is_there(tmp_path):
+    async def act(app: App) -> None:
+        session = app.sessions["first"]
+
+        async def tick() -> None:
+            ticker = Ticker([session], app._clock, SdNotify.from_env(), print)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(3):
+                    await ticker.run(SECOND)
+
+        def clear(number: int) -> None:
+            app.ask(
+                "first", verb=Verb.CLEAR, request_id=f"clear {number}", subject="", usd=None,
+                quantity=None, by="",
+            )  # fmt: skip
+
+        file = session.directory / "LOCK"
+        file.touch()
+        ticker = asyncio.create_task(tick())
+        await asyncio.sleep(1.5)
+        assert session.engine.books.trip == Trip.LOCKED
+        clear(1)
+        await asyncio.sleep(1)
+        assert session.engine.books.trip == Trip.LOCKED, "cleared, and the file is still there"
+        file.unlink()
+        clear(2)
+        await ticker
+        assert session.engine.books.trip == Trip.OK
         signal.raise_signal(signal.SIGTERM)
 
     assert live(tmp_path, act) == 0
