@@ -19,6 +19,9 @@ from hedge.model import FundingPayment, Leg
 from hedge.model.numbers import ZERO
 
 PAYMENTS_KEPT = 4_096
+REQUESTS_KEPT = 256
+ADOPTION = "adopt:"
+"""What the request of a start line's adoption begins with."""
 
 
 class Alarm(msgspec.Struct, kw_only=True):
@@ -97,6 +100,13 @@ class Books:
             del self.payments[next(iter(self.payments))]
         self.funding_cash += payment.cash
         return True
+
+    def note_request(self, request_id: str) -> None:
+        """Remember a request; adoptions for good: their start line comes again with each start."""
+        self.requests[request_id] = None
+        if len(self.requests) > REQUESTS_KEPT:
+            oldest = next((one for one in self.requests if not one.startswith(ADOPTION)), "")
+            self.requests.pop(oldest, None)
 
     def acknowledge(self, key: str) -> None:
         """Acknowledge one alarm, or all with ``*``; a settled one disappears."""

@@ -265,9 +265,7 @@ class Engine:
         """Take what changes no mode at once; the rest waits its turn in `operate`."""
         if event.request_id in self.books.requests:
             return
-        self.books.requests[event.request_id] = None
-        if len(self.books.requests) > 256:
-            del self.books.requests[next(iter(self.books.requests))]
+        self.books.note_request(event.request_id)
         if event.verb is Verb.ACK:
             self.books.acknowledge(event.subject)
         else:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from hedge.decide import commands as c
 from hedge.decide import entry, exposure, funding_policy, futures_task, operate, spot_task, steps
 from hedge.decide import events as e
+from hedge.decide.books import ADOPTION
 from hedge.decide.mode import Mode, Trigger
 from hedge.decide.recovery import AUDIT_APART
 from hedge.decide.risk import Reason
@@ -135,7 +136,7 @@ def _cleared(engine: "Engine") -> bool:
 def _begin(engine: "Engine", asked: e.ActionAsked) -> None:
     """Run an action exactly once: resume an open run, else open one (behaviour, Start)."""
     books = engine.books
-    adoption = f"adopt:{asked.request_id}"
+    adoption = f"{ADOPTION}{asked.request_id}"
     managed = engine.terms.inventory is InventoryRule.MANAGED
     if asked.adopt is not None and managed and adoption not in books.requests:
         steps.adopt(engine, asked.adopt, adoption)

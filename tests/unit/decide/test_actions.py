@@ -118,6 +118,17 @@ def test_adopt_on_the_start_line_happens_once(open_desk):
     assert desk.held == (10, -10) and desk.engine.equal
 
 
+def test_adopt_on_the_start_line_is_remembered_behind_any_number_of_commands(open_desk):
+    desk = open_desk(Venue(30, -10), start=False)
+    desk.start("default", adopt=10)
+    desk.run(10)
+    for _ in range(300):
+        desk.verb("ack", subject="*")
+    desk.start("default", adopt=10)
+    desk.run(10)
+    assert desk.held == (10, -10) and len(desk.books.requests) <= 257
+
+
 @pytest.mark.parametrize("rule", list(InventoryRule))
 def test_unexplained_single_exits_6_with_nothing_sent(open_desk, rule):
     desk = open_desk(Venue(0, -10), action="single", inventory=rule)
