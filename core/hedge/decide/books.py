@@ -108,6 +108,16 @@ class Books:
             oldest = next((one for one in self.requests if not one.startswith(ADOPTION)), "")
             self.requests.pop(oldest, None)
 
+    def notice_foreign(self, at: int) -> None:
+        """Somebody else moved our position: found at the first start, external ever after (F50)."""
+        if not self.futures.foreign_at:
+            return
+        self.futures.foreign_at = 0
+        if self.run.run_id:
+            self.external_at = at
+        else:
+            self.unexplained = bool(self.futures.held)
+
     def acknowledge(self, key: str) -> None:
         """Acknowledge one alarm, or all with ``*``; a settled one disappears."""
         for alarm in list(self.alarms.values()):
@@ -148,6 +158,7 @@ class Books:
                 self.target, self.target_price = quantity, price
             case c.DeclareDead(leg=leg, client_order_id=client_order_id):
                 self.leg(leg).bury(client_order_id, at)
+                self.notice_foreign(at)
             case c.BookExternal():
                 self._book_external(command, at)
             case c.OpenRun() | c.CloseRun() | c.SetPaused() | c.SetStopping() | c.EndRun():

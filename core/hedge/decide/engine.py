@@ -202,17 +202,7 @@ class Engine:
                 self.touched = True
             case _:
                 assert_never(event)
-        if books.futures.foreign_at:
-            self._absorb_foreign(at)
-
-    def _absorb_foreign(self, at: int) -> None:
-        """Somebody else moved our position: found at the first start, external ever after (F50)."""
-        books = self.books
-        books.futures.foreign_at = 0
-        if books.run.run_id:
-            books.external_at = at
-        else:
-            books.unexplained = bool(books.futures.held)
+        books.notice_foreign(at)
 
     def _absorb_fill(self, event: e.FillSeen) -> bool:
         fill = event.fill

@@ -270,6 +270,21 @@ class LegBook:
         waiting = list(self.unmatched.values())
         return any([self.book_fill(fill, at) for fill in waiting])  # noqa: C419 - book them all
 
+    @property
+    def unclaimed(self) -> Decimal:
+        """Return what the executions of unknown owner add to ``held`` if nobody of ours made them.
+
+        Coins that others traded on a managed spot leg are none of this hedge's: zero.
+        """
+        if self.leg is Leg.SPOT and not self.follows_account:
+            return ZERO
+        total = ZERO
+        for fill in self.unmatched.values():
+            total += fill.signed_quantity
+            if self.leg is Leg.SPOT and fill.fee_asset == self.terms.instrument.base:
+                total -= fill.fee
+        return total
+
     def spend_unmatched(self) -> None:
         """Forget fills of unknown owner: what they did stands in a difference that was booked."""
         for key in self.unmatched:
@@ -313,7 +328,10 @@ class LegBook:
         return record is not None and self._advance(record, o.OrderTrigger.VANISHED, at)
 
     def bury(self, client_order_id: str, at: int) -> None:
+        """End an order that never came to be; executions that might have been its are foreign."""
         self._advance(self.orders[client_order_id], o.OrderTrigger.BURIED, at)
+        if self.unmatched and not self._may_be_ours():
+            self._match_again(at)
 
     def restart(self, epoch: int, at: int, *, machine_died: bool, prefix: str) -> None:
         """A new process: what was in flight is in doubt; so is every leased id it may have used."""

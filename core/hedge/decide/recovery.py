@@ -6,15 +6,17 @@ There is no separate recovery: a start, a reconnect and the periodic audit all c
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from hedge.decide import commands as c
 from hedge.decide import events as e
-from hedge.decide.leg_book import LegBook
+from hedge.decide.leg_book import LegBook, OrderRecord
 from hedge.decide.mode import Mode, Trip
 from hedge.decide.orders import OrderStatus
 from hedge.decide.terms import InventoryRule, millis, seconds
 from hedge.decide.volatile import LegNotes, Witness
 from hedge.model import Leg, Side
-from hedge.model.numbers import HOUR, MINUTE, SECOND, ZERO, plain
+from hedge.model.numbers import HOUR, MINUTE, MS, SECOND, ZERO, plain
 
 if TYPE_CHECKING:
     from hedge.decide.engine import Engine
@@ -72,23 +74,61 @@ def _bury(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
     if not book.open or notes.last is None or not notes.missing:
         return
     for record in list(book.open.values()):
-        if record.status is not OrderStatus.DOUBTFUL:
-            continue
-        server_at = notes.missing.get(record.client_order_id)
-        if server_at is None or notes.last.asked_at < record.doubt_at:
-            continue
-        behind = server_at - record.signed_at - millis(book.terms.fence_ms)
-        if behind > 0 and _difference(engine, book, notes.last) == 0:
-            if book.leg is Leg.FUTURES and record.side is Side.SELL:
-                engine.volatile.dead_hedges.append((engine.now, record.quantity))
-            engine.issue(
-                c.DeclareDead(
-                    leg=book.leg,
-                    client_order_id=record.client_order_id,
-                    evidence=f"unknown by id {behind // 1_000_000} ms behind the fence; "
-                    f"fills and holdings read",
-                )
-            )
+        behind = _behind(book, notes, record)
+        if behind > 0 and _unexplained(engine, book, notes) == 0:
+            _declare_dead(engine, book, record, f"unknown by id {behind // MS} ms behind the fence")
+
+
+def _declare_dead(engine: "Engine", book: LegBook, record: OrderRecord, how: str) -> None:
+    if book.leg is Leg.FUTURES and record.side is Side.SELL:
+        engine.volatile.dead_hedges.append((engine.now, record.quantity))
+    engine.issue(
+        c.DeclareDead(
+            leg=book.leg,
+            client_order_id=record.client_order_id,
+            evidence=f"{how}; fills and holdings read",
+        )
+    )
+
+
+def _behind(book: LegBook, notes: LegNotes, record: OrderRecord) -> int:
+    """Return how far behind its fence the venue did not know an order in doubt, ns; 0 if it did."""
+    audit = notes.last
+    server_at = notes.missing.get(record.client_order_id)
+    doubtful = record.status is OrderStatus.DOUBTFUL
+    if not doubtful or server_at is None or audit is None or audit.asked_at < record.doubt_at:
+        return 0
+    return server_at - record.signed_at - millis(book.terms.fence_ms)
+
+
+def _unexplained(engine: "Engine", book: LegBook, notes: LegNotes) -> Decimal | None:
+    """Return what neither the books nor a listed execution of others explains; None: too early.
+
+    An execution without a known owner is no order's that the same read did not know by its id,
+    once it is older than a read may lag behind.
+    """
+    audit = notes.last
+    assert audit is not None
+    seen_by = audit.server_at - millis(book.terms.read_lag_ms)
+    if any(fill.filled_at >= seen_by for fill in book.unmatched.values()):
+        return None
+    return _difference(engine, book, audit) - book.unclaimed
+
+
+def _dead_beside(engine: "Engine", book: LegBook, notes: LegNotes) -> bool:
+    """Return whether this read proves all open orders dead, but for a difference of others'.
+
+    Rule R7 wants the holdings to equal the books and R9 believes a difference only when nothing is
+    in doubt; both come true together when the difference is booked (ADR 0015). One that an order
+    in doubt could itself have made speaks for its life, and waits for a person.
+    """
+    if not book.open or any(_behind(book, notes, one) <= 0 for one in book.open.values()):
+        return False
+    rest = _unexplained(engine, book, notes)
+    if not rest:
+        return False
+    against = Side.BUY if rest < 0 else Side.SELL
+    return all(record.side is against for record in book.open.values())
 
 
 def _difference(engine: "Engine", book: LegBook, audit: e.LegAudited) -> Decimal:
@@ -116,8 +156,11 @@ def _witness(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
     if not difference:
         notes.witness = None
         return
+    doubted = _dead_beside(engine, book, notes)
     unsure = any(record.status is not OrderStatus.WORKING for record in book.open.values())
-    if unsure or (book.open and book.leg is Leg.FUTURES):
+    first = notes.witness
+    if not doubted and (unsure or (book.open and book.leg is Leg.FUTURES)):
+        notes.witness = None if first is not None and first.doubted else first
         return
     lag = millis(book.terms.read_lag_ms)
     settled_at = max(book.changed_at, book.placed_at) + lag
@@ -125,18 +168,24 @@ def _witness(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
         notes.not_before = settled_at + 1
         notes.dirty_at = engine.now
         return
-    first = notes.witness
-    if first is None or first.difference != difference or first.changed_at != book.changed_at:
-        notes.witness = Witness(
-            difference=difference, asked_at=audit.asked_at, changed_at=book.changed_at
-        )
+    apart = millis(book.terms.fence_ms) if doubted else lag
+    now = Witness(
+        difference=difference,
+        asked_at=audit.asked_at,
+        changed_at=book.changed_at,
+        doubted=doubted,
+    )
+    if first is None or msgspec.structs.replace(first, asked_at=now.asked_at) != now:
+        notes.witness = now
         notes.not_before = audit.asked_at + lag
         notes.dirty_at = engine.now
-    elif audit.asked_at >= first.asked_at + lag:
+    elif audit.asked_at >= first.asked_at + apart:
         notes.witness = None
         notes.agreed = True
         _tell_difference(engine, book.leg, notes, ZERO)
-        _book_difference(engine, book, difference)
+        for record in list(book.open.values()) if doubted else ():
+            _declare_dead(engine, book, record, "unknown by id in two reads behind the fence")
+        _book_difference(engine, book, _difference(engine, book, audit))
     else:
         notes.dirty_at = engine.now
 

@@ -26,6 +26,8 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     difference: Decimal
     asked_at: int
     changed_at: int
+    doubted: bool = False
+    """Whether orders were in doubt that are dead if the difference is somebody else's."""
 
 
 class LegNotes(msgspec.Struct, kw_only=True):

@@ -10,6 +10,7 @@ from desk import FUTURES, SPOT, Resting
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
+from hedge.decide.engine import Engine
 from hedge.decide.mode import Mode, Trip
 from hedge.decide.orders import OrderStatus
 from hedge.decide.terms import AfterExternal
@@ -91,6 +92,58 @@ def test_a_position_that_disagrees_stops_the_burial(building):
     building.stale_reads[FUTURES] = None
     building.run(3)
     assert not building.books.in_doubt
+
+
+def test_a_difference_that_no_doubt_could_have_made_ends_with_it(building):
+    record = lose(building, FUTURES)
+    position = building.held[1]
+    building.venue.position += D("0.2")
+    building.run(FENCE_S + 3)
+    assert building.books.in_doubt, "one read behind the fence is one witness"
+    assert "DIFFERS_FUTURES" in building.alarms
+    building.run(FENCE_S)
+    assert record.status is OrderStatus.DEAD
+    assert [x.quantity for x in building.seen(c.BookExternal)] == [D("0.2")]
+    assert building.held[1] == building.venue.position == position + D("0.2")
+    assert "EXTERNAL_FUTURES" in building.alarms and "DIFFERS_FUTURES" not in building.alarms
+    assert building.books.trips["EXTERNAL"] == Trip.FREEZE_SPOT
+
+
+@pytest.mark.parametrize("leg", [SPOT, FUTURES])
+def test_a_difference_that_the_doubt_could_have_made_waits_for_a_person(building, leg):
+    """Coins missing beside a sale, a deeper short beside another: what the order would do."""
+    if leg is SPOT:
+        building.work(lambda: building.mode is Mode.HALT)
+        building.script[SPOT].append("lost")
+        building.verb("liquidate")
+        building.work(lambda: building.books.in_doubt)
+        building.venue.coins -= D("0.2")
+    else:
+        lose(building, FUTURES)
+        building.venue.position -= D("0.2")
+    building.run(3 * FENCE_S)
+    assert building.books.leg(leg).doubtful
+    assert not building.seen(c.DeclareDead) and not building.seen(c.BookExternal)
+
+
+def test_a_leased_id_of_a_dead_machine_could_have_made_any_difference(building):
+    building.start("default", boot="another")
+    building.venue.position += D("0.2")
+    building.run(3 * FENCE_S)
+    assert building.books.futures.doubtful and not building.seen(c.BookExternal)
+
+
+def test_a_difference_beside_a_doubt_must_stand_all_the_while(building):
+    lose(building, FUTURES)
+    building.venue.position += D("0.2")
+    building.run(FENCE_S + 10)
+    building.venue.position += D("0.2")
+    building.run(2)
+    building.venue.position -= D("0.2")
+    building.run(FENCE_S - 1)
+    assert building.books.in_doubt, "what changed and came back is seen for the first time"
+    building.run(4)
+    assert not building.books.in_doubt and building.held[1] == building.venue.position
 
 
 def test_an_order_that_turns_up_late_is_adopted(building):
@@ -233,28 +286,45 @@ def test_a_nameless_fill_before_the_acknowledgement_is_matched(building):
 
 
 def test_a_trade_by_hand_during_a_doubt_is_booked_once(open_desk):
-    """Its owner is not known while our order has no venue id; two reads then book it (R9)."""
+    """Its owner is not known while our order has no venue id; the burial tells whose it is not."""
     desk = open_desk(limits={"after_external": AfterExternal.REHEDGE})
     desk.funding()
     desk.work(lambda: desk.held[0] > 4)
     desk.run(2)
-    lose(desk, FUTURES)
+    record = lose(desk, FUTURES)
     desk.reads[FUTURES] = "fail"
     desk.foreign(FUTURES, 1)
     desk.run(120)
     assert desk.books.futures.unmatched
-    desk.reads[FUTURES] = ""
-    desk.run(40)
     desk.verb("lock", subject="ME")
-    desk.verb("resolve", subject=next(iter(desk.books.futures.open)), by="ann")
+    desk.reads[FUTURES] = ""
+    desk.run(3)
+    assert record.status is OrderStatus.DEAD and not desk.books.futures.unmatched
+    assert desk.held[1] == desk.venue.position and "EXTERNAL_FUTURES" in desk.alarms
     desk.run(60)
-    assert [x.quantity for x in desk.seen(c.BookExternal)] == [1]
     for _ in range(40):
         desk.verb("clear", subject="*")
         desk.run(1)
         assert -desk.venue.position <= desk.venue.coins, "one trade was hedged twice"
     assert desk.held == (desk.venue.coins, desk.venue.position)
-    assert [x.quantity for x in desk.seen(c.BookExternal)] == [1]
+    assert not desk.seen(c.BookExternal), "a trade has a price; a difference has none"
+    hashed = desk.books.state_hash()
+    desk.engine = Engine(desk.terms)
+    desk.engine.replay(desk.rows)
+    assert desk.books.state_hash() == hashed
+
+
+def test_a_trade_as_young_as_a_read_may_be_old_ends_no_doubt(building):
+    """A read of orders from before the trade could not know the order that made it."""
+    lose(building, FUTURES)
+    building.reads[FUTURES] = "fail"
+    building.run(FENCE_S + 10)
+    building.reads[FUTURES] = ""
+    building.foreign(FUTURES, -1)
+    building.run(1)
+    assert building.books.in_doubt
+    building.run(4)
+    assert not building.books.in_doubt and building.held[1] == building.venue.position
 
 
 def test_a_refusal_is_final_and_an_ioc_is_tried_again_later(building):
