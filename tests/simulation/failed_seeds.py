@@ -32,5 +32,6 @@ FAILED_SINCE: dict[int, str] = {
     502_122: "a difference hidden by a doubt was not said, and buying went on beside it",
     602_218: "an unwinding was judged between a slice and its hedge: a flaw of the world",
     700_299: "as 602218",
+    740_189: "coins to adopt were refused by a read that was older than they",
 }
 """The same of the newest edition."""

@@ -39,6 +39,9 @@ def decide(engine: "Engine") -> bool:
         if not _resumes(engine, asked) and not _cleared(engine):
             engine.hold(Reason.RECOVERING, "cancelling what rests")
             return False
+        if _adoption_unread(engine, asked):
+            engine.hold(Reason.RECOVERING, "reading the coins to adopt again")
+            return False
         _begin(engine, asked)
         engine.volatile.asked = None
         engine.volatile.begun = True
@@ -131,6 +134,14 @@ def _cleared(engine: "Engine") -> bool:
                     )
                 )
     return _quiet(engine)
+
+
+def _adoption_unread(engine: "Engine", asked: e.ActionAsked) -> bool:
+    if asked.adopt is None or engine.terms.inventory is not InventoryRule.MANAGED:
+        return False
+    if f"adopt:{asked.request_id}" in engine.books.requests:
+        return False
+    return steps.adoption_unread(engine, asked.adopt, engine.volatile.started_at)
 
 
 def _begin(engine: "Engine", asked: e.ActionAsked) -> None:

@@ -48,6 +48,9 @@ def _must_wait(engine: "Engine", asked: e.OperatorAsked) -> bool:
             engine.volatile.dirty(Leg.SPOT)
             engine.due(engine.now + SECOND)
             return True
+        wanted = asked.quantity or ZERO
+        if asked.at <= engine.now and steps.adoption_unread(engine, wanted, asked.at):
+            return True
     if asked.verb is Verb.SCALE and engine.market.mid(Leg.SPOT) is None:
         engine.volatile.price_hot = True  # a quantity needs a price: the next quote wakes us
         return True

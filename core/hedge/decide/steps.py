@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
 from hedge.decide.mode import Trigger, step
-from hedge.decide.terms import Action
+from hedge.decide.terms import Action, millis
 from hedge.model import Leg
-from hedge.model.numbers import ZERO, plain
+from hedge.model.numbers import SECOND, ZERO, plain
 
 if TYPE_CHECKING:
     from hedge.decide.engine import Engine
@@ -27,15 +27,11 @@ def adopt(engine: "Engine", quantity: Decimal, request_id: str = "") -> bool:
 
     A quantity of zero adopts a found position alone.
     """
-    spot = engine.books.spot
-    audit = engine.volatile.legs[Leg.SPOT].last
-    balances = audit.balances if audit is not None else ()
-    base = spot.terms.instrument.base
-    there = sum((one.total for one in balances if one.asset == base), ZERO)
-    if not quantity.is_finite() or quantity < 0 or spot.held + quantity > there:
+    held, base = engine.books.spot.held, engine.terms.spot.instrument.base
+    if not quantity.is_finite() or quantity < 0 or _beside(engine) < quantity:
         text = (
-            f"cannot adopt {plain(quantity)}: the account holds {plain(there)} {base},"
-            f" of which {plain(spot.held)} are this hedge's"
+            f"cannot adopt {plain(quantity)}: the account holds {plain(held + _beside(engine))}"
+            f" {base}, of which {plain(held)} are this hedge's"
         )
         engine.issue(c.Notice(key="NOT_ADOPTED", text=text))
         engine.alarm("NOT_ADOPTED", "warning", text)
@@ -44,6 +40,31 @@ def adopt(engine: "Engine", quantity: Decimal, request_id: str = "") -> bool:
         c.BookExternal(leg=Leg.SPOT, quantity=quantity, reason="ADOPTED", request_id=request_id)
     )
     engine.volatile.known_gap = abs(engine.delta)  # a gap that was asked for is no surprise
+    return True
+
+
+def _beside(engine: "Engine") -> Decimal:
+    """Return the coins that the last read showed beside those of the hedge."""
+    spot = engine.books.spot
+    audit = engine.volatile.legs[Leg.SPOT].last
+    balances = audit.balances if audit is not None else ()
+    base = spot.terms.instrument.base
+    return sum((one.total for one in balances if one.asset == base), -spot.held)
+
+
+def adoption_unread(engine: "Engine", quantity: Decimal, asked_at: int) -> bool:
+    """Return whether coins to adopt are missing in a read that may be older than the request.
+
+    Then another read is asked for: coins that are not shown yet are not refused.
+    """
+    audit = engine.volatile.legs[Leg.SPOT].last
+    due = asked_at + millis(engine.terms.spot.read_lag_ms)
+    if not quantity.is_finite() or _beside(engine) >= quantity:
+        return False
+    if audit is not None and audit.asked_at > due:
+        return False
+    engine.volatile.dirty(Leg.SPOT)
+    engine.due(engine.now + SECOND)
     return True
 
 

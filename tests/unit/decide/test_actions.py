@@ -129,6 +129,32 @@ def test_adopt_on_the_start_line_is_remembered_behind_any_number_of_commands(ope
     assert desk.held == (10, -10) and len(desk.books.requests) <= 257
 
 
+@pytest.mark.parametrize("by", ["line", "verb"])
+def test_coins_that_a_late_read_does_not_show_yet_are_not_refused(open_desk, by):
+    desk = open_desk(Venue(10, -10), start=False)
+    if by == "verb":
+        desk.start("default")
+        desk.run(10)
+    desk.stale_reads[SPOT] = 0
+    if by == "verb":
+        desk.run(desk.terms.limits.audit_halt_ms // 1_000)
+        desk.verb("adopt", quantity=D(10))
+    else:
+        desk.start("default", adopt=10)
+    desk.run(1)
+    assert "NOT_ADOPTED" not in desk.alarms
+    desk.stale_reads[SPOT] = None
+    desk.run(5)
+    assert desk.held == (10, -10) and "NOT_ADOPTED" not in desk.alarms
+
+
+def test_coins_that_are_not_there_are_refused_when_no_read_can_be_late(open_desk):
+    desk = open_desk(Venue(9, -10), start=False)
+    desk.start("default", adopt=10)
+    desk.run(5)
+    assert desk.held == (0, -10) and "NOT_ADOPTED" in desk.alarms and desk.books.run.open is False
+
+
 @pytest.mark.parametrize("rule", list(InventoryRule))
 def test_unexplained_single_exits_6_with_nothing_sent(open_desk, rule):
     desk = open_desk(Venue(0, -10), action="single", inventory=rule)
