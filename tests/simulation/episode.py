@@ -176,6 +176,7 @@ class Episode:
         world, venue, plan = self.world, self.world.venue, self.plan
         if not world.faults:
             return
+        self.mind.look_outside()  # what comes now must not hide behind what came before
         number = world.struck[f"@{what}"] = world.struck[f"@{what}"] + 1
         if (f"@{what}", number) in world.spared:
             return

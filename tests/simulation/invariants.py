@@ -141,7 +141,7 @@ class Mind:
         outside = min(max(-self.unnoticed(Leg.FUTURES), ZERO), self.sold_by_others)
         return lost, outside
 
-    def _look_outside(self) -> None:
+    def look_outside(self) -> None:
         """Add up what was taken out of the spot account, step by step."""
         outside = self.world.venue.outside[Leg.SPOT]
         self.taken_out += max(self.outside_before - outside, ZERO)
@@ -165,7 +165,7 @@ class Mind:
         """Judge one create at the moment it leaves the host."""
         engine, world = shell.engine, self.world
         leg, oid = order.leg, order.client_order_id
-        self._look_outside()
+        self.look_outside()
         self._monotone(shell)
         if oid in self.sent_ids:
             self.broken("I5", f"{oid} is sent twice")
@@ -298,7 +298,7 @@ class Mind:
         """After every execution: no long futures, no sold coins that were not ours, no excess."""
         venue = self.world.venue
         self._measure()
-        self._look_outside()
+        self.look_outside()
         ours = bool(fill.client_order_id) and fill.client_order_id in venue.orders
         if not ours and leg is Leg.FUTURES and fill.side is Side.SELL:
             self.sold_by_others += fill.quantity
@@ -411,7 +411,7 @@ class Mind:
             if stream.up and world.now >= stream.deaf_until:
                 self.priced_at[leg] = world.now
         self._measure()
-        self._look_outside()
+        self.look_outside()
         if shell is None or not shell.alive:
             self.gap_since = 0
             return
