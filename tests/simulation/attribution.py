@@ -1,19 +1,23 @@
 """Why the truth was unhedged, second by second: every span between two looks has one cause."""
 
+from decimal import Decimal
 from typing import Any
 
 from hedge.decide.engine import Engine
 from hedge.decide.mode import Mode, Trip
+from hedge.decide.orders import OrderStatus
 from hedge.decide.terms import AfterExternal
 from hedge.model.numbers import SECOND
 
-CAUSES = ("engine down", "fence", "person", "outage", "other")
+CAUSES = ("engine down", "fence", "person", "outage", "starting", "answer", "unheard", "other")
 """In the order in which they count, when two are true at once.
 
 ``engine down``: no process. ``fence``: an order is in doubt, and nothing may be sent before it is
-proven dead or found. ``person``: HEDGE_ONLY, LOCKED, HALT, or a loss that only a person clears.
-``outage``: a stream is away, a read failed, or a venue refuses. ``other``: the round trips and the
-minimums of ordinary life.
+proven dead or found. ``person``: HEDGE_ONLY, LOCKED, HALT, a stop, or a loss that only a person
+clears. ``outage``: a stream is away, a read failed, or a venue refuses. ``starting``: a process
+reads both legs, or waits for its first prices. ``answer``: a hedge is on the wire. ``unheard``:
+what happened at the venue has not been told to the engine. ``other``: the minimums and the
+measurements of ordinary life.
 """
 
 Span = tuple[float, dict[str, float]]
@@ -38,12 +42,16 @@ class Attribution:
         if self.open:
             self._parts[self._cause] = self._parts.get(self._cause, 0) + now - self._seen
         self._seen = now
-        if abs(mind.inventory * mind.ratio + world.venue.position) >= mind.dust():
+        if abs(self._gap()) >= mind.dust():
             if not self.open:
                 self.open, self._since, self._parts = True, now, {}
             self._cause = self._why()
         elif self.open:
             self.close()
+
+    def _gap(self) -> Decimal:
+        mind = self.world.mind
+        return mind.inventory * mind.ratio + self.world.venue.position
 
     def close(self) -> None:
         """End the span that is open, at the end of a story too."""
@@ -63,12 +71,21 @@ class Attribution:
             return "fence"
         if engine.volatile.recovered and self._persons(books, world.plan.terms.limits):
             return "person"
-        return "outage" if self._away(engine) else "other"
+        if self._away(engine):
+            return "outage"
+        if not engine.volatile.recovered or None in engine.market.quotes.values():
+            return "starting"
+        if any(one.status is OrderStatus.INTENDED for one in books.futures.open.values()):
+            return "answer"
+        unheard = abs(engine.delta - self._gap()) >= world.mind.lot
+        return "unheard" if unheard else "other"
 
     @staticmethod
     def _persons(books: Any, limits: Any) -> bool:
-        if books.trip >= Trip.HEDGE_ONLY or books.mode is Mode.HALT:
+        if books.trip >= Trip.HEDGE_ONLY or books.mode is Mode.HALT or books.stopping_at:
             return True
+        if books.futures.held > 0 and books.mode is Mode.LIQUIDATION:
+            return True  # somebody made a long, and an unwinding only buys
         return bool(books.external_at) and limits.after_external is AfterExternal.ALARM
 
     def _away(self, engine: Engine) -> bool:
