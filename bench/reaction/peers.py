@@ -30,12 +30,13 @@ async def by_sdks() -> None:
 
     websocket = SPOT.replace("http", "ws")
 
-    class Client(binance.AsyncClient):  # type: ignore[misc, name-defined, unused-ignore]
+    # The package comes without types, and is looked at with and without its being installed.
+    class Client(binance.AsyncClient):  # type: ignore[misc, name-defined, unused-ignore] # as said
         API_URL = SPOT + "/api"
         MARGIN_API_URL = SPOT + "/sapi"
         WS_API_URL = websocket + "/ws-api/v3"
 
-    class Manager(binance.BinanceSocketManager):  # type: ignore[misc, name-defined, unused-ignore]
+    class Manager(binance.BinanceSocketManager):  # type: ignore[misc, name-defined, unused-ignore] # as said
         STREAM_URL = websocket + "/"
 
     session = HTTP(testnet=True, api_key=KEY, api_secret=SECRET, max_retries=1, retry_codes={1})

@@ -183,11 +183,11 @@ class Case:
             await asyncio.sleep(0.01)
 
     async def _resting(self) -> None:
-        """Wait for the order that is filled: ours may be replacing it."""
+        """Wait for the order that is filled: ours may be replacing it; and for open questions."""
         until = time.perf_counter() + HEDGED_MAX_S
-        while not self.course.rests:
+        while not self.course.rests or self.course.answering:
             if time.perf_counter() > until:
-                raise Unhedged(f"{self.name}: no order rests; {self.log.read_text()[-2000:]}")
+                raise Unhedged(f"{self.name}: no order rests; {self.log.read_text()[-2_000:]}")
             await asyncio.sleep(0.001)
 
     async def burst(self) -> Burst:

@@ -1,13 +1,16 @@
 """Two wire simulators that stamp when a fill leaves the one and when an order reaches the other.
 
 All of it is one process with one clock. The simulators are those of the tests, account and all; a
-fill is written as one piece, after everything about it has been worked out, so that between the two
-stamps the venue does nothing but wait.
+fill is written as one piece, after everything about it has been worked out, and what is only asked
+meanwhile is answered later, so that between the two stamps the venue does nothing but wait.
 """
 
+import asyncio
 import contextlib
+import os
 import time
 from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -33,13 +36,16 @@ HEDGE_MIN = Decimal(110)
 
 
 class Stamps:
-    """What has arrived at a futures venue: when, and for how much."""
+    """What has arrived at a venue, and when."""
 
-    def __init__(self) -> None:
+    def __init__(self, course: "Course") -> None:
+        self.course = course
         self.now = 0
         """When the bytes came that are being looked at."""
-        self.posts: deque[int] = deque()
+        self.posts: deque[int] = deque(maxlen=1_000)
         """When each HTTP request came whose order has not been seen yet."""
+        self.under_way: set[asyncio.Task[None]] = set()
+        """The HTTP requests that are being answered."""
 
 
 class TimedSocket(Socket):
@@ -51,7 +57,7 @@ class TimedSocket(Socket):
     def connection_made(self, transport: Any) -> None:
         # As the base class does, which insists on a transport of asyncio's own.
         self._transport = transport
-        self._state.connections.add(self)  # type: ignore[arg-type]
+        self._state.connections.add(self)  # type: ignore[arg-type] # uvicorn names its own classes
 
     def data_received(self, data: bytes) -> None:
         self.stamps.now = time.perf_counter_ns()
@@ -64,18 +70,38 @@ class TimedSocket(Socket):
         elif self not in self.held:
             self.held.append(self)
 
-    def let_go(self) -> None:
-        self._transport.write(b"".join(self._conn.data_to_send()))
+    def let_go(self) -> Callable[[], None]:
+        """Return what writes it now: a transport would do so when the loop has its turn again."""
+        assert not self._transport.get_write_buffer_size(), "an earlier message is still waiting"
+        data = b"".join(self._conn.data_to_send())
+        fd = self._transport.get_extra_info("socket").fileno()
+
+        def write() -> None:
+            assert os.write(fd, data) == len(data)
+
+        return write
 
 
 class TimedConnection(Connection):
-    """An HTTP connection that stamps when a request that posts begins to arrive."""
+    """An HTTP connection that stamps what posts, and lets what only asks wait for a hedge.
 
-    stamps: ClassVar[Stamps] = Stamps()
+    A page of thousands of fills takes the venue tens of ms, and an order that comes meanwhile would
+    be charged for it.
+    """
+
+    stamps: ClassVar[Stamps]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn
+        super().connection_made(transport)
+        self.stamps.under_way = self.tasks
 
     def data_received(self, data: bytes) -> None:
+        stamps = self.stamps
         if data.startswith(b"POST"):
-            self.stamps.posts.append(time.perf_counter_ns())
+            stamps.posts.append(time.perf_counter_ns())
+        elif stamps.course.pending and data.startswith(b"GET"):
+            stamps.course.later.append(lambda: super(TimedConnection, self).data_received(data))
+            return
         super().data_received(data)
 
 
@@ -99,7 +125,7 @@ def timed(dialect: str, stamps: Stamps) -> WireServer:
         inner.dialect.limits.scale = Decimal(1_000)
     own = {"stamps": stamps, "sockets": set(), "hearer": server.dialect}
     inner._socket_class = type("Timed", (TimedSocket,), own)  # noqa: SLF001 - no other way in
-    # The class of HTTP connections is looked up when the server opens; see `Course.__aenter__`.
+    # The class of HTTP connections is looked up when the server opens; see `Course._open`.
     return server
 
 
@@ -113,8 +139,11 @@ class Course:
         self.took: list[int] = []
         """Of each fill, ns until it was hedged."""
         self.orders = 0
-        self._stamps = Stamps()
-        self.spot = timed(spot, Stamps())
+        self.later: list[Callable[[], None]] = []
+        """What was asked while a fill was not hedged."""
+        self._stamps = Stamps(self)
+        self._spot_stamps = Stamps(self)
+        self.spot = timed(spot, self._spot_stamps)
         self.futures = timed(futures, self._stamps)
         self._stack = contextlib.AsyncExitStack()
         self._waiting: deque[tuple[int, Decimal]] = deque()
@@ -123,14 +152,8 @@ class Course:
         self._ordered = Decimal(0)
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self.spot)
-        module: Any = serving
-        plain = module.Connection
-        try:
-            module.Connection = type("Timed", (TimedConnection,), {"stamps": self._stamps})
-            await self._stack.enter_async_context(self.futures)
-        finally:
-            module.Connection = plain
+        await self._open(self.spot, self._spot_stamps)
+        await self._open(self.futures, self._stamps)
         instrument = self.futures.house.instrument(PERPETUAL)
         self.price = self.spot.house.last_price(SPOT)
         self.lot = instrument.lot
@@ -140,8 +163,18 @@ class Course:
         self.part = floor_to(self.hedge * OVER, step)
         """What one fill brings."""
         self._place = self.futures.house.place
-        self.futures.house.place = self._timed_place  # type: ignore[method-assign]
+        house: Any = self.futures.house  # its method is exchanged, which a type does not have
+        house.place = self._timed_place
         return self
+
+    async def _open(self, server: WireServer, stamps: Stamps) -> None:
+        module: Any = serving
+        plain = module.Connection
+        try:
+            module.Connection = type("Timed", (TimedConnection,), {"stamps": stamps})
+            await self._stack.enter_async_context(server)
+        finally:
+            module.Connection = plain
 
     async def __aexit__(
         self,
@@ -155,6 +188,11 @@ class Course:
     def pending(self) -> int:
         """Return how many fills are not hedged."""
         return len(self._waiting)
+
+    @property
+    def answering(self) -> bool:
+        """Return whether a request is being answered."""
+        return bool(self._stamps.under_way or self._spot_stamps.under_way)
 
     @property
     def rests(self) -> bool:
@@ -190,9 +228,9 @@ class Course:
         exchange = floor.exchange
         (placed,) = exchange.account.resting()
         at = house.recorded_now
-        kind = type(next(iter(self.spot.sockets)))
+        kind: Any = type(next(iter(self.spot.sockets)))
         held: list[Any] = []
-        kind.held = held  # type: ignore[attr-defined]
+        kind.held = held
         goals = []
         for _ in range(count):
             exchange._fill(placed, self.part, placed.order.limit_price, at, maker=True)  # noqa: SLF001
@@ -202,10 +240,11 @@ class Course:
             house.flush()
             self._filled += self.part
             goals.append(self._goal())
-        kind.held = None  # type: ignore[attr-defined]
+        kind.held = None
+        writes = [socket.let_go() for socket in held]
         began = time.perf_counter_ns()
-        for socket in held:
-            socket.let_go()
+        for write in writes:
+            write()
         self._waiting.extend((began, goal) for goal in goals)
 
     def _goal(self) -> Decimal:
@@ -221,11 +260,20 @@ class Course:
         self._ordered += view.filled
         while self._waiting and self._ordered >= self._waiting[0][1]:
             self.took.append(at - self._waiting.popleft()[0])
+        if not self._waiting:
+            self._answer_later()
         return view
+
+    def _answer_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        for answer in self.later:
+            loop.call_soon(answer)
+        self.later.clear()
 
     def forgive(self) -> None:
         """Take what has been ordered and filled so far for even: before the first round."""
         self._waiting.clear()
+        self._answer_later()
         self._filled = self._ordered = Decimal(0)
 
     @property
