@@ -6,6 +6,7 @@ from typing import Any
 from hedge.model import Leg
 from hedge.roles import FeeRates, KeyRights, VenueContext
 from hedge_ccxt.listing import number
+from hedge_ccxt.parse import at_path
 from hedge_ccxt.profiles.profile import Rights
 from hedge_ccxt.roles import Role
 
@@ -52,22 +53,13 @@ class Check(Role):
 
 def rights_of(rights: Rights, answer: Any) -> KeyRights:
     """Return what the venue's answer says of the key."""
-    held = set(_words(_at(answer, rights.path)))
-    address = {text.strip().lower() for text in _texts(_at(answer, rights.ip))}
+    held = set(_words(at_path(answer, rights.path)))
+    address = {text.strip().lower() for text in _texts(at_path(answer, rights.ip))}
     return KeyRights(
         trade=bool(held & set(rights.trade)),
         withdraw=bool(held & set(rights.withdraw)),
         ip_bound=bool(address - NO_ADDRESS) if rights.ip else None,
     )
-
-
-def _at(answer: Any, path: str) -> Any:
-    for word in path.split(".") if path else ():
-        if isinstance(answer, list):
-            answer = answer[int(word)] if int(word) < len(answer) else None
-        else:
-            answer = answer.get(word) if isinstance(answer, Mapping) else None
-    return answer
 
 
 def _texts(found: Any) -> Iterator[str]:

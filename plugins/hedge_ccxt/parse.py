@@ -281,21 +281,53 @@ def live_rate(row: Row, listing: Listing, seconds: int, at: int) -> FundingRate 
     )
 
 
-def payment(
-    row: Row, listing: Listing, told: tuple[Decimal, int], quantity: Decimal, sign: int
-) -> FundingPayment:
+def payment_id(row: Row) -> str:
+    """Return what tells one settlement's cash from another's; Hyperliquid's ids are all alike."""
+    return f"{row.get('id') or row.get('symbol')}@{row.get('timestamp')}"
+
+
+def payment(row: Row, listing: Listing, near: FundingRate | None, sign: int) -> FundingPayment:
     """Return the cash of one settlement, positive = received; ``sign`` makes it so.
 
-    ccxt has neither the rate nor the position of it everywhere: the rate with its interval
-    (``told``) and the position come from elsewhere.
+    Rate and interval are those of ``near``, the settlement of that moment: what ccxt calls the
+    rate of a payment is a fee's for Bybit (negative is received), and nowhere for most. The
+    position it was paid on is not known yet.
     """
     return FundingPayment(
-        payment_id=str(row.get("id") or f"{listing.market}@{row.get('timestamp')}"),
+        payment_id=payment_id(row),
         symbol=listing.symbol,
-        rate=told[0],
-        interval_s=told[1],
-        quantity=quantity,
+        rate=near.rate if near else ZERO,
+        interval_s=near.interval_s if near else 0,
+        quantity=ZERO,
         cash=number(row.get("amount")) * sign,
         asset=str(row.get("code") or listing.instrument.settle),
         settled_at=moment(row.get("timestamp")),
     )
+
+
+def settled_mark(row: Row, listing: Listing) -> Decimal:
+    """Return the mark that a settlement was reckoned with, where the venue says it (Binance)."""
+    return listing.price(number((row.get("info") or {}).get("markPrice")))
+
+
+def paid_on(row: Row, listing: Listing, path: str, paid: FundingPayment, mark: Decimal) -> Decimal:
+    """Return the position of a settlement, signed, base coins; 0 where nothing says it.
+
+    Its size stands at ``path`` of the venue's own row, or is what cash, rate and mark leave: cash
+    = -position x mark x rate. A short is paid by a positive rate, which gives the sign.
+    """
+    size = abs(listing.quantity(number(at_path(row.get("info"), path)))) if path else ZERO
+    if not size and paid.rate and mark:
+        lot = listing.instrument.lot
+        size = abs(paid.cash / (paid.rate * mark) / lot).to_integral_value() * lot
+    return -size if (paid.cash > 0) == (paid.rate > 0) else size
+
+
+def at_path(answer: Any, path: str) -> Any:
+    """Return what stands at ``a.0.b`` of a venue's own row, None where nothing does."""
+    for word in path.split(".") if path else ():
+        if isinstance(answer, list):
+            answer = answer[int(word)] if int(word) < len(answer) else None
+        else:
+            answer = answer.get(word) if isinstance(answer, Mapping) else None
+    return answer

@@ -4,7 +4,9 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from hedge.errors import Missing, Unreachable
+import msgspec
+
+from hedge.errors import Unreachable
 from hedge.model import FundingPayment, FundingRate, RateOrigin
 from hedge.model.numbers import MINUTE, MS, ZERO
 from hedge.roles import Clock
@@ -54,57 +56,65 @@ class Rates:
             if listing is None:
                 continue
             stated = row.get("interval") or (intervals.get(market) or {}).get("interval")
-            seconds = parse.interval_s(stated) or self._usual_s(listing)
+            seconds = parse.interval_s(stated) or self._known_s(listing) or self._default_s
             rate = parse.live_rate(row, listing, seconds, now)
             if rate is not None:
                 found.append(rate)
         return tuple(found)
 
+    @property
+    def _default_s(self) -> int:
+        return self._line.profile.interval_default_h * HOUR_S
+
     async def _interval_s(self, listing: Listing, row: parse.Row) -> int:
-        """Return the interval of the row, or of `fetchFundingInterval`, asked anew now and then.
+        """Return the interval of the row, or whatever else says it, asked anew now and then.
 
         ccxt has it in ``fetchFundingRate`` of Bybit, Gate and Hyperliquid; elsewhere apart.
         """
         found = parse.interval_s(row.get("interval"))
         ahead, due = row.get("nextFundingTimestamp"), row.get("fundingTimestamp")
-        if not found and ahead and due and ahead > due:
-            found = (ahead - due) // 1_000
-        if found:
-            return self._learned(listing, found)
-        if known := self._known_s(listing):
-            return known
-        if self._line.has("fetchFundingInterval"):
-            try:
-                answer = await self._line.read("fetch_funding_interval", listing.market)
-                found = parse.interval_s(answer.get("interval"))
-            except (Unreachable, Missing):
-                found = 0  # Binance lists the instruments only whose interval was changed
-        return self._learned(listing, found or await self._measured_s(listing))
+        if not found and ahead and due:
+            found = whole_hours_s(ahead - due)
+        found = found or self._known_s(listing) or await self._asked_s(listing)
+        self._intervals[listing.symbol] = (found, self._clock.now())
+        return found
 
-    def _learned(self, listing: Listing, seconds: int) -> int:
-        self._intervals[listing.symbol] = (seconds, self._clock.now())
-        return seconds
+    async def _asked_s(self, listing: Listing) -> int:
+        """Return what the venue lists of the instrument, else its usual one, else a measured one.
+
+        Binance lists only the instruments whose interval was changed: an answer without it says
+        that it is the usual one, and no answer says nothing.
+        """
+        stated: Any = None
+        if self._line.has("fetchFundingIntervals"):
+            rows = await self._line.read("fetch_funding_intervals", [listing.market])
+            stated = (rows.get(listing.market) or {}).get("interval")
+        elif self._line.has("fetchFundingInterval"):
+            stated = (await self._line.read("fetch_funding_interval", listing.market))["interval"]
+        return parse.interval_s(stated) or self._default_s or await self._measured_s(listing)
 
     def _known_s(self, listing: Listing) -> int:
         """Return what was learned lately; venues shorten intervals when rates run away."""
         seconds, at = self._intervals.get(listing.symbol, (0, 0))
         return seconds if self._clock.now() - at <= INTERVAL_KEPT else 0
 
-    def _usual_s(self, listing: Listing) -> int:
-        return self._known_s(listing) or self._line.profile.interval_default_h * HOUR_S
-
     async def _measured_s(self, listing: Listing) -> int:
         """Return the time between the last two settlements; 0 where there are none."""
         rows = await self._line.read("fetch_funding_rate_history", listing.market, None, 2)
         times = sorted(int(row["timestamp"]) for row in rows if row.get("timestamp"))
-        return (times[-1] - times[-2]) // 1_000 if len(times) > 1 else 0
+        return whole_hours_s(times[-1] - times[-2]) if len(times) > 1 else 0
 
     async def history(self, listing: Listing, since: int, until: int) -> tuple[FundingRate, ...]:
         """Return settled rates; each interval is the time since the settlement before."""
-        first, last = -(-since // MS), (until - 1) // MS
+        rows = await self._settlements(listing, since, until)
+        return await self._settled(rows, listing, since, until)
+
+    async def _settlements(self, listing: Listing, since: int, until: int) -> dict[int, parse.Row]:
+        """Return the rows of a stretch by their time (ms), and some from before it."""
+        last = (until - 1) // MS
         rows: dict[int, parse.Row] = {}
         # A settlement before the first says what the first one's interval is.
-        start = first - INTERVAL_MAX_S * 1_000
+        start = -(-since // MS) - INTERVAL_MAX_S * 1_000
         for _ in range(PAGES_MAX):
             page = await self._line.read(
                 "fetch_funding_rate_history",
@@ -126,22 +136,24 @@ class Rates:
                 last = min(new) - 1
             else:
                 start = max(rows) + 1
-        return self._settled(rows, listing, first, (until - 1) // MS)
+        return rows
 
-    def _settled(
-        self, rows: dict[int, parse.Row], listing: Listing, first: int, last: int
+    async def _settled(
+        self, rows: dict[int, parse.Row], listing: Listing, since: int, until: int
     ) -> tuple[FundingRate, ...]:
+        """Return the rates of the rows with ``since <= time < until``, oldest first.
+
+        The rate settled at a time is the one of the interval before it; where a row is missing,
+        or is the first of all, the interval is the one that the instrument has today.
+        """
         times = sorted(rows)
-        gaps_s = [(after - before) // 1_000 for before, after in pairwise(times)]
-        # The rate settled at a time is the one of the interval before it; a gap that is no whole
-        # number of hours, or more than eight, is a row that is missing.
+        spans_s = [whole_hours_s(after - before) for before, after in pairwise(times)]
         found = []
         for index, time in enumerate(times):
-            gap_s = gaps_s[index - 1] if index else (gaps_s[0] if gaps_s else 0)
-            gap_s = round(gap_s / HOUR_S) * HOUR_S
-            seconds = gap_s if 0 < gap_s <= INTERVAL_MAX_S else self._usual_s(listing)
-            if not first <= time <= last:
+            if not since <= time * MS < until:
                 continue
+            seconds = spans_s[index - 1] if index else (spans_s[0] if spans_s else 0)
+            seconds = seconds or (await self.live(listing)).interval_s
             found.append(
                 FundingRate(
                     symbol=listing.symbol,
@@ -159,28 +171,47 @@ class Rates:
     ) -> tuple[FundingPayment, ...]:
         """Return the cash of settlements, oldest first; the rate is that of the venue's history.
 
-        ccxt does not say on what position it was paid: ``quantity`` is what the caller knows.
+        ``quantity`` is the position that the caller knows of, for a venue that does not say on
+        what it paid, nor a mark to reckon it by.
         """
+        paid = [
+            row
+            for row in await self._paid_rows(listing, since)
+            if number(row.get("amount")) and row.get("symbol") in (None, listing.market)
+        ]
+        if not paid:
+            return ()
+        begin, end = since - MINUTE, self._offset.now() + 1
+        rows = await self._settlements(listing, begin, end)
+        rates = {one.observed_at: one for one in await self._settled(rows, listing, begin, end)}
+        profile = self._line.profile
+        found = []
+        for row in paid:
+            at = parse.moment(row.get("timestamp"))
+            apart, near = min(((abs(time - at), time) for time in rates), default=(0, 0))
+            told = rates.get(near) if apart <= MINUTE else None
+            mark = parse.settled_mark(rows[near // MS], listing) if told else ZERO
+            one = parse.payment(row, listing, told, -1 if profile.pays_positive else 1)
+            size = parse.paid_on(row, listing, profile.paid_on, one, mark)
+            found.append(msgspec.structs.replace(one, quantity=size or quantity))
+        kept = [one for one in found if one.settled_at >= since // MS * MS]
+        return tuple(sorted(kept, key=lambda one: one.settled_at))
+
+    async def _paid_rows(self, listing: Listing, since: int) -> list[parse.Row]:
         rows: dict[str, parse.Row] = {}
         start = since // MS
         for _ in range(PAGES_MAX):
             page = await self._line.read("fetch_funding_history", listing.market, start, PAGE)
-            new = {f"{row.get('id')}@{row.get('timestamp')}": row for row in page}
+            new = {parse.payment_id(row): row for row in page}
             fresh = new.keys() - rows.keys()
             rows |= new
             if not fresh or len(page) < PAGE:
                 break
             start = max(int(row["timestamp"]) for row in new.values())
-        paid = [row for row in rows.values() if number(row.get("amount"))]
-        if not paid:
-            return ()
-        rates = await self.history(listing, since - MINUTE, self._offset.now() + 1)
-        sign = -1 if self._line.profile.pays_positive else 1
-        found = []
-        for row in paid:
-            at = parse.moment(row.get("timestamp"))
-            near = sorted((abs(one.observed_at - at), one.rate, one.interval_s) for one in rates)
-            told = near[0][1:] if near and near[0][0] <= MINUTE else (ZERO, 0)
-            found.append(parse.payment(row, listing, told, quantity, sign))
-        kept = [one for one in found if one.settled_at >= since // MS * MS]
-        return tuple(sorted(kept, key=lambda one: one.settled_at))
+        return list(rows.values())
+
+
+def whole_hours_s(span_ms: int) -> int:
+    """Return a span between settlements; 0 for one that no venue has (a row between is missing)."""
+    seconds = round(span_ms / HOUR_S / 1_000) * HOUR_S
+    return seconds if 0 < seconds <= INTERVAL_MAX_S else 0

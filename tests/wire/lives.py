@@ -51,14 +51,22 @@ UNTRUE = {"EXTERNAL", "MARGIN", "UNKNOWN_EXECUTION", "UNHEDGED_NOTIONAL"}
 SPOT, FUTURES = "spot", "futures"
 
 
+CCXT = "ccxt:"
+
+
 class Legs(NamedTuple):
-    """Which venue has which leg."""
+    """Which venue has which leg; ``ccxt:binance`` is Binance, through the plugin of ccxt."""
 
     spot: str
     futures: str
 
     def __str__(self) -> str:
-        return f"{self.spot}-{self.futures}"
+        return f"{self.spot}-{self.futures}".replace(":", "-")
+
+    @property
+    def served(self) -> tuple[str, str]:
+        """Return whose protocol each leg speaks."""
+        return self.spot.removeprefix(CCXT), self.futures.removeprefix(CCXT)
 
     @property
     def dialects(self) -> tuple[str, ...]:
@@ -70,7 +78,7 @@ class Legs(NamedTuple):
         return tuple(
             dict.fromkeys(
                 names.get((leg, venue), venue)
-                for leg, venue in zip(self._fields, self, strict=True)
+                for leg, venue in zip(self._fields, self.served, strict=True)
             )
         )
 
@@ -276,7 +284,7 @@ class Life:
         return f"{self.legs}, seed {self.seed}, {self.folder}: {done}"
 
     def server(self, leg: str) -> Server:
-        venue = self.legs.spot if leg == SPOT else self.legs.futures
+        venue = self.legs.served[leg == FUTURES]
         for dialect, server in self.servers.items():
             if dialect == venue or dialect.endswith("spot" if leg == SPOT else "usdm"):
                 return server
@@ -284,18 +292,19 @@ class Life:
 
     def _account_of(self, venue: str) -> str:
         # One user's claims are on (venue, account, perpetual): lives side by side need their own.
-        return f"{self.account}-{venue}"
+        return f"{self.account}-{venue}".replace(":", "-")
 
     def _configure(self) -> None:
         path = self.folder / "hedge.toml"
+        accounts = "\n".join(
+            f'[accounts.{self._account_of(venue)}]\nvenue = "{venue}"'
+            for venue in dict.fromkeys(self.legs)
+        )
         path.write_text(f"""[run]
 tick_ms = 200
 stop_timeout_s = 10
 {self._venues()}
-[accounts.{self._account_of("binance")}]
-venue = "binance"
-[accounts.{self._account_of("bybit")}]
-venue = "bybit"
+{accounts}
 [hedges.{NAME}]
 spot = "{self.legs.spot}@{self._account_of(self.legs.spot)}"
 futures = "{self.legs.futures}@{self._account_of(self.legs.futures)}"
@@ -326,22 +335,29 @@ feed_stale_ms = 15000
 
     def _venues(self) -> str:
         """Return the venues' tables: where they are served, and times that suit a short life."""
-        urls = {dialect: server.url for dialect, server in self.servers.items()}
         tables = []
-        binance = {"spot_url": "binance-spot", "futures_url": "binance-usdm"}
-        if lines := [f'{key} = "{urls[name]}"' for key, name in binance.items() if name in urls]:
-            tables += [
-                "[venues.binance]", *lines, 'environment = "local"', "read_lag_ms = 200",
-                "ack_timeout_ms = 2000", "heartbeat_ms = 1000", "silence_ms = 4000",
-            ]  # fmt: skip
-        if "bybit" in urls:
-            stream = urls["bybit"].replace("http", "ws", 1)
-            tables += [
-                "[venues.bybit]", f'rest_url = "{urls["bybit"]}"', f'stream_url = "{stream}"',
-                'environment = "local"', "processing_max_ms = 2000", "read_lag_ms = 200",
-                "ack_timeout_ms = 2000", "ping_s = 2",
-            ]  # fmt: skip
+        for venue in dict.fromkeys(self.legs):
+            lines = self._bybit() if venue == "bybit" else self._per_leg(venue)
+            common = ['environment = "local"', "read_lag_ms = 200", "ack_timeout_ms = 2000"]
+            tables += [f'[venues."{venue}"]', *common, *lines]
         return "\n".join(tables)
+
+    def _per_leg(self, venue: str) -> list[str]:
+        lines = [
+            f'{leg}_url = "{self.server(leg).url}"'
+            for leg, name in zip(Legs._fields, self.legs, strict=True)
+            if name == venue
+        ]
+        if venue == "binance":
+            return [*lines, "heartbeat_ms = 1000", "silence_ms = 4000"]
+        return [*lines, "processing_max_ms = 2000", "ping_ms = 2000", "sweep_ms = 1000"]
+
+    def _bybit(self) -> list[str]:
+        url = self.servers["bybit"].url
+        return [
+            f'rest_url = "{url}"', f'stream_url = "{url.replace("http", "ws", 1)}"',
+            "processing_max_ms = 2000", "ping_s = 2",
+        ]  # fmt: skip
 
     # -- the process -----------------------------------------------------------------------------
 

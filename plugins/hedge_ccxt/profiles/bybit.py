@@ -31,7 +31,7 @@ BYBIT = Profile(
     lookups=(Lookup("fetch_open_orders", is_list=True),
              Lookup("fetch_canceled_and_closed_orders", is_list=True)),
     trades_window_h=7 * 24, page=100, marks="watch_ticker", mode_from="positions",
-    pays_positive=True,
+    pays_positive=True, paid_on="execQty",
     rights=Rights(method="privateGetV5UserQueryApi", path="result.permissions",
                   trade=("SpotTrade", "Order", "DerivativesTrade"), withdraw=("Withdraw",),
                   ip="result.ips"),

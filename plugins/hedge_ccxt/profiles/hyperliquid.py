@@ -14,6 +14,6 @@ HYPERLIQUID = Profile(
     recv_window_ms=TWO_DAYS_MS,  # how old a nonce may be, in the venue's documentation
     trades_window_h=7 * 24, page=2_000, marks="fetch_funding_rate", mode_from="one_way",
     leverage_params={"marginMode": "{mode}"}, leverage_from="publicPostInfo",
-    wallet_has_pnl=True,
+    wallet_has_pnl=True, paid_on="delta.szi",
     silenced=("handle_builder_fee_approval", "set_ref"),
 )  # fmt: skip

@@ -17,6 +17,7 @@ CODES = Codes(
 KUCOIN = Profile(
     name="kucoin", title="KuCoin", futures="kucoinfutures", can=STREAMED, codes=CODES,
     recv_window_ms=5_000, trades_window_h=24, page=100, marks="watch_mark_price",
+    paid_on="positionQty",
     mode_from="fetch_position_mode", sets_margin_mode=True, order_params={"marginMode": "{MODE}"},
     rights=Rights(method="privateGetUserApiKey", path="data.permission",
                   trade=("Spot", "Futures", "Unified"), withdraw=("Withdrawal", "Transfer"),

@@ -17,7 +17,7 @@ CODES = Codes(
 )
 OKX = Profile(
     name="okx", title="OKX", can=STREAMED | Can.SHARED_WALLET, codes=CODES,
-    recv_window_ms=30_000, trades_window_h=72, page=100,
+    recv_window_ms=30_000, trades_window_h=72, page=100, paid_on="sz",
     marks="watch_mark_price", mode_from="fetch_position_mode",
     leverage_params={"mgnMode": "{mode}"}, order_params={"marginMode": "{mode}"},
     rights=Rights(method="privateGetAccountConfig", path="data.0.perm", trade=("trade",),

@@ -67,6 +67,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """The funding interval of an instrument of which the venue says none."""
     pays_positive: bool = False
     """What ccxt calls the amount of a settlement is a fee: positive is paid (Bybit)."""
+    paid_on: str = ""
+    """Where the venue's own row of a settlement says the position's size, as ``a.b``."""
     silenced: tuple[str, ...] = ()
     """Methods of ccxt that act in its own interest: here they do nothing."""
     rights: Rights | None = None
