@@ -23,6 +23,10 @@ FEATURES = {
     "watch_mark_price": "watchMarkPrice",
     "watch_ticker": "watchTicker",
 }
+NEWEST = {"watch_bids_asks": "bidsasks", "watch_mark_price": "tickers", "watch_ticker": "tickers"}
+"""Where ccxt keeps the last of a stream. It hands on the first of what came while nobody waited,
+and drops the rest: on a late loop that price is the oldest of them. A book it keeps is one object.
+"""
 BOOK_LEVELS = 20
 UP = StreamUp(kind=StreamKind.MARKET)
 
@@ -75,9 +79,8 @@ class Market:
             return "watch_order_book", self._book
         return "fetch_order_book", self._book
 
-    def _best(self, answer: Any) -> Quote | None:
-        row = answer.get(self._listing.market)
-        return parse.quote(row, self._listing, self._clock.now()) if row is not None else None
+    def _best(self, row: Any) -> Quote | None:
+        return parse.quote(row, self._listing, self._clock.now())
 
     def _book(self, answer: Any) -> Quote | None:
         return parse.book(answer, self._listing, self._clock.now())
@@ -99,6 +102,8 @@ class Market:
         while True:
             try:
                 answer = await self._next(method, streamed=streamed)
+                if streamed and method in NEWEST:
+                    answer = getattr(self._line.exchange, NEWEST[method])[self._listing.market]
                 news = read(answer)
                 pause = REDIAL_MIN
             except (VenueError, Malformed, *self._line.faults) as error:

@@ -340,6 +340,31 @@ def test_a_cut_stream_comes_back_and_what_was_missed_is_told(venue):
     run(venue, scenario)
 
 
+def best(venue, bid):
+    """Return a frame of the venue's stream of best prices; a number far off tells it apart."""
+    if venue == "binance":
+        return {"e": "bookTicker", "u": 1, "s": "BTCUSDT", "T": 1, "E": 1,
+                "b": bid, "B": "1", "a": "99999", "A": "1"}  # fmt: skip
+    data = {"s": "BTCUSDT", "b": [[bid, "1"]], "a": [["99999", "1"]], "u": 1, "seq": 1}
+    return {"topic": "orderbook.1.BTCUSDT", "type": "snapshot", "ts": 1, "data": data}
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_of_several_prices_that_came_at_once_the_last_is_told(venue):
+    async def scenario(desk):
+        await desk.listen()
+        exchange = desk.context.shared["ccxt"].line(Leg.FUTURES).exchange
+        (client,) = (
+            one for one in exchange.clients.values() if any("bidask:" in key for key in one.futures)
+        )
+        for bid in ("1.1", "2.2", "3.3"):  # as after a turn of the loop that took long
+            exchange.handle_message(client, best(venue, bid))
+        told = await desk.until("futures market", Quote, lambda quote: quote.ask == 99_999)
+        assert told.bid == D("3.3")
+
+    run(venue, scenario)
+
+
 @pytest.mark.parametrize("venue", VENUES)
 def test_funding_has_its_interval_and_its_cash(venue):
     async def scenario(desk):
