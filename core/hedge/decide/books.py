@@ -43,6 +43,8 @@ class Run(msgspec.Struct, kw_only=True):
     waiting: bool = False
     opened_at: int = 0
     closed_why: str = ""
+    unwound: bool = False
+    """Both legs have come down to nothing; what remains is the last measurement."""
 
 
 class Books:
@@ -154,6 +156,8 @@ class Books:
                 if trigger is Trigger.BUILT:
                     self.external_at = 0  # equal again, and confirmed: what was lost is mended
                 self.run.waiting = False
+                ended = trigger is Trigger.UNWOUND or self.run.unwound
+                self.run.unwound = ended and mode is Mode.HALT
             case c.SetTarget(quantity=quantity, price=price):
                 self.target, self.target_price = quantity, price
             case c.DeclareDead(leg=leg, client_order_id=client_order_id):

@@ -186,7 +186,8 @@ class Engine:
             case e.EquitySeen(label=label):
                 books.equity_labels.append(label)
                 del books.equity_labels[:-8]
-                books.equity_wanted = ""
+                if label == books.equity_wanted:
+                    books.equity_wanted = ""
                 self.touched = True
             case e.ActionAsked():
                 self.volatile.asked = event

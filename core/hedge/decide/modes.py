@@ -20,7 +20,9 @@ RECOVER_TIMEOUT_S = 60
 TOP_UPS_MAX = 3
 """How often a build is rounded up by a smallest slice before its rest is sold instead."""
 EQUITY_PATIENCE_S = 30
-"""How long an end waits for its closing equity before it ends without."""
+"""How long orders, and a stop, wait for a measurement of equity."""
+CLOSING_PATIENCE_S = 120
+"""How long a flat hedge waits for its last one, before it ends with an incomplete report."""
 RECORDING_PATIENCE_S = 30
 
 
@@ -235,10 +237,11 @@ def _equity_open(engine: "Engine") -> bool:
     """Return whether a measurement of equity is under way; orders wait for it, hedges do not."""
     if not engine.books.equity_wanted:
         return False
-    waited = engine.now - engine.volatile.equity_since
-    if waited >= seconds(EQUITY_PATIENCE_S):
+    patience_s = CLOSING_PATIENCE_S if engine.books.run.unwound else EQUITY_PATIENCE_S
+    limit = engine.volatile.equity_since + seconds(patience_s)
+    if engine.now >= limit:
         return False
-    engine.due(engine.volatile.equity_since + seconds(EQUITY_PATIENCE_S))
+    engine.due(limit)
     return True
 
 
@@ -341,22 +344,37 @@ def _unwound(engine: "Engine") -> None:
         return
     if not all(note.agreed for note in notes.values()):
         return
-    left = f"left: {plain(books.spot.held)} spot, {plain(books.futures.held)} futures"
-    steps.change_mode(engine, Trigger.UNWOUND, left)
+    steps.change_mode(engine, Trigger.UNWOUND, _left(engine))
     engine.issue(c.SetTarget(quantity=None, why="unwound"))
-    engine.volatile.ending = (0, "UNWOUND", left)
+    _close(engine)
+
+
+def _left(engine: "Engine") -> str:
+    books = engine.books
+    return f"left: {plain(books.spot.held)} spot, {plain(books.futures.held)} futures"
+
+
+def _close(engine: "Engine") -> None:
+    """Have both accounts measured a last time; `_halted` ends the run when that is done."""
+    engine.volatile.ending = (0, "UNWOUND", _left(engine))
     _read_equity(engine, "end")
 
 
 def _halted(engine: "Engine") -> None:
     books = engine.books
     ending = engine.volatile.ending
+    if ending is None and books.run.open and books.run.unwound:
+        _close(engine)  # the process that unwound it died before the last measurement
+        return
     if ending is not None:
         price = engine.spot_price
         sold = not price or books.spot.held < spot_task.smallest(engine.terms, price)
         if not sold or not futures_task.dust(books.futures.held, engine.terms, price):
             # Somebody traded, or adopted coins, while the last measurement was taken.
             ending = (7, "NOT_HEDGED", f"unwound, and then {engine.describe_delta()}")
+        if books.equity_wanted:
+            text = f"the accounts could not be measured for {CLOSING_PATIENCE_S} s at the end"
+            engine.issue(c.Notice(key="UNMEASURED", text=f"{text}: the report is incomplete"))
         if books.run.open:
             engine.issue(c.CloseRun(run_id=books.run.run_id, reason=ending[1]))
         engine.issue(c.EndRun(exit_code=ending[0], reason=ending[1], text=ending[2]))

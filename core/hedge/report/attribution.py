@@ -49,7 +49,15 @@ from hedge.decide.terms import InventoryRule
 from hedge.model import Balance, Leg
 from hedge.model.numbers import ZERO
 from hedge.report import when
-from hedge.report.facts import AnyFact, Facts, FillFact, PaymentFact, SnapshotFact, collect
+from hedge.report.facts import (
+    AnyFact,
+    ExternalFact,
+    Facts,
+    FillFact,
+    PaymentFact,
+    SnapshotFact,
+    collect,
+)
 from hedge.report.funding import Funding, funding
 from hedge.report.ledger import External, Ledger, Lines, begin, exact, restarted
 
@@ -121,7 +129,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     unexplained: Decimal | None
     limit: Decimal
     status: str
-    """ok, degraded (beyond the limit), or unmeasured (then ``why`` says what is missing)."""
+    """ok, degraded (beyond the limit), incomplete (the last measurement failed), or unmeasured.
+
+    Unless it is ok, ``why`` says what is amiss.
+    """
     why: str
     details: Details
     funding_detail: Funding
@@ -146,7 +157,10 @@ def attribute(
         pair = choose(found.snapshots, since, until)
         if pair is None:
             return _unmeasured(found, since, until, limit)
-        return _measured(found, pair, limit)
+        report = _measured(found, pair, limit)
+        if until is None and found.ended:
+            return _checked_to_the_end(report, found, pair[1])
+        return report
 
 
 def choose(
@@ -286,6 +300,26 @@ def _measured(found: Facts, pair: tuple[SnapshotFact, SnapshotFact], limit: Deci
         limit=limit,
         why="" if abs(unexplained) <= limit else f"beyond the limit of {limit:f}",
         later=_later(found, ledger, closing),
+    )
+
+
+def _checked_to_the_end(report: Report, found: Facts, closing: SnapshotFact) -> Report:
+    """Say so where the last measurement of an engine that has ended is not its end."""
+    facts = (FillFact, PaymentFact, ExternalFact)
+    missed = [one for one in found.facts if isinstance(one, facts) and not before(one, closing)]
+    if not missed and not found.unanswered:
+        return report
+    why = (
+        "the accounts could not be measured at the end: what came after"
+        f" {when.when(closing.sighting.at)} UTC is not compared"
+        f" ({len(missed)} change{'' if len(missed) == 1 else 's'} in the journal)"
+    )
+    degraded = report.status == "degraded"
+    return msgspec.structs.replace(
+        report,
+        status=report.status if degraded else "incomplete",
+        why=f"{report.why}; {why}" if degraded else why,
+        alerts=(*report.alerts, why),
     )
 
 

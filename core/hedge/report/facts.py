@@ -84,6 +84,10 @@ class Facts:
     rates: list[RateFact]
     first: Sighting
     last: Sighting
+    ended: bool
+    """The last engine has ended by itself: nothing more will be measured for it."""
+    unanswered: bool
+    """The last measurement that was asked for never came."""
 
     @property
     def cash_assets(self) -> frozenset[str]:
@@ -111,6 +115,9 @@ class _Found:
     rates: list[RateFact] = field(default_factory=list)
     first: Sighting | None = None
     last: Sighting | None = None
+    ended: bool = False
+    asked: str = ""
+    """The measurement that is under way."""
 
     def row(self, row: Row) -> None:
         here = Sighting(
@@ -131,6 +138,7 @@ class _Found:
         match entry:
             case events.EngineStarted():
                 self.terms = entry.terms
+                self.ended, self.asked = False, ""
             case events.FillSeen():
                 self._fill(here, entry.fill)
             case events.FundingPaid():
@@ -151,6 +159,12 @@ class _Found:
                 self._rate(here, entry.rate)
             case events.EquitySeen():
                 self.snapshots.append(SnapshotFact(sighting=here, equity=entry))
+                if entry.label == self.asked:
+                    self.asked = ""
+            case commands.ReadEquity():
+                self.asked = entry.label
+            case commands.EndRun():
+                self.ended = True
             case commands.PlaceOrder():
                 self.orders[entry.order.client_order_id] = entry
             case commands.BookExternal():
@@ -204,6 +218,8 @@ def collect(rows: Iterable[Row]) -> Facts:
         rates=[fact for fact in found.rates if fact.rate.symbol == symbol],
         first=found.first,
         last=found.last,
+        ended=found.ended,
+        unanswered=bool(found.asked),
     )
 
 

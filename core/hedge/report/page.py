@@ -16,10 +16,10 @@ table{border-collapse:collapse;margin:1rem 0}
 td,th{padding:.2rem .8rem .2rem 0;text-align:right;font-variant-numeric:tabular-nums}
 td:first-child,th:first-child,td.say{text-align:left}
 tr.sum td{border-top:1px solid #888;font-weight:600}
-.ok{color:#176b2c}.degraded,.alert{color:#b3261e}
+.ok{color:#176b2c}.degraded,.incomplete,.alert{color:#b3261e}
 .scroll{overflow-x:auto}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}.ok{color:#7bd88f}
-.degraded,.alert{color:#ff8a80}}
+.degraded,.incomplete,.alert{color:#ff8a80}}
 """.strip()
 SUMS = frozenset({"explained", "unexplained"})
 

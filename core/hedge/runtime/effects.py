@@ -18,14 +18,16 @@ from hedge.decide.terms import HedgeTerms
 from hedge.errors import Refused, Unreachable, redacted
 from hedge.journal.committer import Committer
 from hedge.model import Leg, Order, OrderReport
-from hedge.model.numbers import MS, SECOND, ZERO
+from hedge.model.numbers import MS, SECOND
 from hedge.roles import Clock, OrderGateway, TimerHandle
 from hedge.runtime.at_once import begin_at_once
 from hedge.runtime.recover import Auditor
 from hedge.runtime.roles_open import Roles
 
 READ_TIMEOUT = 20 * SECOND
+EQUITY_TIMEOUT = 10 * SECOND
 EQUITY_APART = 2 * SECOND
+QUOTES_APART = SECOND // 4
 TASKS_MAX = 64
 """More than this many requests under way at once is a bug: two legs make at most a handful."""
 
@@ -66,6 +68,7 @@ class Effects:
         }
         self._tasks: set[asyncio.Task[Any]] = set()
         self._timer: TimerHandle | None = None
+        self._equity_asked = ""
         self._closed = False
 
     def perform(self, command: c.AnyCommand) -> None:
@@ -82,6 +85,7 @@ class Effects:
             case c.LeaseIds():
                 self._lease(command)
             case c.ReadEquity(label=label):
+                self._equity_asked = label
                 self._read_equity(label)
             case c.EndRun():
                 self._end(command)
@@ -195,22 +199,25 @@ class Effects:
         self._begin(self._auditor.audit(command), settle, READ_TIMEOUT)
 
     def _read_equity(self, label: str) -> None:
+        # Again until it succeeds, or until another measurement is asked for.
         spot_mid = self._mids.mid(Leg.SPOT)
         futures_mid = self._mids.mid(Leg.FUTURES)
 
         def settle(task: asyncio.Task[e.EquitySeen]) -> None:
             if not task.cancelled() and task.exception() is None:
-                self._feed(msgspec.structs.replace(task.result(), at=self._clock.now()))
+                if label == self._equity_asked:
+                    self._feed(msgspec.structs.replace(task.result(), at=self._clock.now()))
                 return
-            again = self._clock.now() + EQUITY_APART
-            self._clock.call_at(again, read_again)
+            self._clock.call_at(self._clock.now() + EQUITY_APART, read_again)
 
         def read_again() -> None:
-            if not self._closed:
+            if not self._closed and label == self._equity_asked:
                 self._read_equity(label)
 
-        read = self._auditor.equity(label, spot_mid or ZERO, futures_mid or ZERO)
-        self._begin(read, settle, READ_TIMEOUT)
+        if spot_mid is None or futures_mid is None:  # no account is worth anything at price zero
+            self._clock.call_at(self._clock.now() + QUOTES_APART, read_again)
+            return
+        self._begin(self._auditor.equity(label, spot_mid, futures_mid), settle, EQUITY_TIMEOUT)
 
     # -- ids and time ----------------------------------------------------------------------------
 

@@ -292,18 +292,7 @@ class Desk:
             case c.AuditLeg():
                 self._audit(command)
             case c.ReadEquity(label=label) if self.measuring:
-                self.tell(
-                    e.EquitySeen,
-                    label=label,
-                    spot=self._balances(),
-                    futures=(),
-                    shared=True,
-                    position=self._position(),
-                    spot_mid=self.venue.price,
-                    futures_mid=self.venue.price,
-                    spot_at=self.now,
-                    futures_at=self.now,
-                )
+                self.measure(label)
             case c.PlaceOrder(order=order):
                 self._place(order)
             case c.CancelOrder():
@@ -396,6 +385,21 @@ class Desk:
         )
 
     # -- what a test does ------------------------------------------------------------------------
+
+    def measure(self, label):
+        """Let the answer to a measurement of equity arrive."""
+        self.tell(
+            e.EquitySeen,
+            label=label,
+            spot=self._balances(),
+            futures=(),
+            shared=True,
+            position=self._position(),
+            spot_mid=self.venue.price,
+            futures_mid=self.venue.price,
+            spot_at=self.now,
+            futures_at=self.now,
+        )
 
     def start(
         self, action="default", *, request="r1", again=False, now=False, adopt=None, boot="boot"

@@ -9,6 +9,7 @@ from desk import BAD, FUTURES, GOOD, SPOT, Venue
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
+from hedge.decide import modes
 from hedge.decide.mode import Mode, Trigger
 from hedge.decide.terms import Action, InventoryRule
 from hedge.model import RateOrigin, Side
@@ -358,3 +359,44 @@ def test_equity_is_measured_at_both_ends_of_a_run(open_desk):
     desk.funding_goes()
     desk.unwind()
     assert [x.label for x in desk.seen(c.ReadEquity)] == ["start", "built", "end"]
+
+
+def test_a_death_in_the_last_measurement_is_made_good_by_the_next_start(open_desk):
+    desk = open_desk(action="single")
+    desk.build()
+    desk.measuring = False
+    desk.funding_goes()
+    desk.work(lambda: desk.mode is Mode.HALT)
+    assert desk.held == (0, 0) and not desk.ended
+    desk.measuring = True
+    desk.start("single", boot="another")
+    desk.unwind()
+    assert desk.exit == (0, "UNWOUND")
+    assert [x.label for x in desk.seen(c.ReadEquity)] == ["start", "built", "end", "end"]
+
+
+def test_an_end_that_cannot_be_measured_says_so_and_comes(open_desk):
+    desk = open_desk(action="single")
+    desk.build()
+    desk.measuring = False
+    desk.funding_goes()
+    desk.work(lambda: desk.mode is Mode.HALT)
+    desk.run(modes.CLOSING_PATIENCE_S - 1)
+    assert not desk.ended and "UNMEASURED" not in [x.key for x in desk.seen(c.Notice)]
+    desk.run(2)
+    assert desk.exit == (0, "UNWOUND")
+    assert "UNMEASURED" in [x.key for x in desk.seen(c.Notice)]
+
+
+def test_an_answer_to_an_older_question_does_not_end_the_last_measurement(open_desk):
+    desk = open_desk(action="single")
+    desk.build()
+    desk.measuring = False
+    desk.funding_goes()
+    desk.work(lambda: desk.mode is Mode.HALT)
+    desk.measure("built")
+    desk.run(1)
+    assert not desk.ended
+    desk.measure("end")
+    desk.run(1)
+    assert desk.exit == (0, "UNWOUND")

@@ -173,6 +173,7 @@ class Writer:
         entry: str = "0",
         *,
         bnb: tuple[str, str] | None = None,
+        label: str = "x",
     ) -> None:
         spot = [Balance(asset="USDT", free=D(cash)), Balance(asset="BTC", free=D(coins))]
         if bnb is not None:
@@ -182,7 +183,7 @@ class Writer:
         self.put(
             e.EquitySeen(
                 at=self.at,
-                label="x",
+                label=label,
                 spot=tuple(spot),
                 futures=(Balance(asset="USDT", free=D(wallet)),),
                 shared=False,

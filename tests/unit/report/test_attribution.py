@@ -95,6 +95,47 @@ def test_what_came_after_the_last_measurement_is_said_apart(journal, life: list[
     assert made.later.funding == D("0.5")
 
 
+def test_an_end_that_was_measured_is_ok(journal, life: list[Row]) -> None:
+    journal.put(c.ReadEquity(label="end"))
+    journal.measure("2098", "3", "387.10", bnb=("4.99", "410"), label="end")
+    journal.put(c.EndRun(exit_code=0, reason="UNWOUND", text=""))
+    made = attribute(journal.rows)
+    assert (made.status, made.alerts, made.unexplained) == ("ok", (), 0)
+
+
+def test_an_end_that_was_not_measured_is_incomplete_and_never_ok(journal, life: list[Row]) -> None:
+    journal.put(c.ReadEquity(label="end"))
+    journal.go(120)
+    journal.put(c.EndRun(exit_code=0, reason="UNWOUND", text=""))
+    made = attribute(journal.rows)
+    assert (made.status, made.unexplained) == ("incomplete", 0)
+    assert "could not be measured at the end" in made.why and made.alerts == (made.why,)
+    assert attribute(life).status == "ok", "only an engine that has ended is measured no more"
+
+
+def test_what_an_ended_engine_did_after_its_last_measurement_makes_it_incomplete(
+    journal, life: list[Row]
+) -> None:
+    """As at a stop whose books could not be confirmed: nothing was even asked."""
+    journal.go(10)
+    journal.fill(Leg.SPOT, Side.BUY, "1", "110", "")
+    journal.put(c.EndRun(exit_code=7, reason="NOT_HEDGED", text=""))
+    made = attribute(journal.rows)
+    assert made.status == "incomplete" and "1 change in" in made.why
+    journal.start()
+    assert attribute(journal.rows).status == "ok", "it lives on, and will be measured"
+
+
+def test_an_end_beyond_the_limit_that_was_not_measured_says_both(journal, life: list[Row]) -> None:
+    lost = [row for row in life if not isinstance(row.entry, e.FundingPaid)]
+    journal.rows[:] = lost
+    journal.put(c.ReadEquity(label="end"))
+    journal.put(c.EndRun(exit_code=0, reason="UNWOUND", text=""))
+    made = attribute(journal.rows, limit=D("0.05"))
+    assert made.status == "degraded"
+    assert "0.05" in made.why and "measured at the end" in made.why
+
+
 def test_an_empty_journal_is_refused() -> None:
     with pytest.raises(UsageError, match="no start"):
         attribute([])
