@@ -106,11 +106,12 @@ def test_an_end_that_was_measured_is_ok(journal, life: list[Row]) -> None:
 def test_an_end_that_was_not_measured_is_incomplete_and_never_ok(journal, life: list[Row]) -> None:
     journal.put(c.ReadEquity(label="end"))
     journal.go(120)
+    running = attribute(journal.rows)
+    assert running.status == "ok", "only an engine that has ended is measured no more"
     journal.put(c.EndRun(exit_code=0, reason="UNWOUND", text=""))
     made = attribute(journal.rows)
     assert (made.status, made.unexplained) == ("incomplete", 0)
     assert "could not be measured at the end" in made.why and made.alerts == (made.why,)
-    assert attribute(life).status == "ok", "only an engine that has ended is measured no more"
 
 
 def test_what_an_ended_engine_did_after_its_last_measurement_makes_it_incomplete(
