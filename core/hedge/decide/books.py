@@ -117,6 +117,7 @@ class Books:
         self.futures.foreign_at = 0
         if self.run.run_id:
             self.external_at = at
+            self.unexplained &= bool(self.futures.held)
         else:
             self.unexplained = bool(self.futures.held)
 
@@ -191,6 +192,8 @@ class Books:
             self.unexplained = True
         elif command.leg is Leg.FUTURES:
             self.external_at = at
+            # Whoever's it was, it is gone: what is built from here on is ours.
+            self.unexplained &= bool(book.held)
 
     def _enact_run(self, command: c.AnyCommand, at: int) -> None:
         match command:

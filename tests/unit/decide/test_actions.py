@@ -110,6 +110,22 @@ def test_unexplained_default_then_adopted_is_armed(open_desk):
     assert desk.exit == (0, "UNWOUND") and (desk.venue.coins, desk.venue.position) == (0, 0)
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_found_position_that_was_closed_by_hand_leaves_nothing_to_adopt(open_desk, told):
+    desk = open_desk(Venue(0, -3))
+    desk.run(10)
+    desk.foreign(FUTURES, 3, told=told)
+    desk.skip(90)
+    desk.verb("clear", subject="*")
+    desk.start("default", request="afresh")
+    desk.run(3)
+    desk.build()
+    assert desk.held == (10, -10)
+    desk.verb("liquidate")
+    assert desk.mode is Mode.LIQUIDATION, desk.texts(c.Notice)
+    desk.unwind()
+
+
 def test_adopt_on_the_start_line_happens_once(open_desk):
     desk = open_desk(Venue(10, -10), start=False)
     desk.start("default", adopt=10)
