@@ -181,6 +181,8 @@ def _begin(engine: "Engine", asked: e.ActionAsked) -> None:
         case Action.DEFAULT if books.futures.held:
             open_run(waiting=False)
             steps.change_mode(engine, Trigger.FOUND, "a position is here: watch it")
+            if books.target is not None:  # of the run that this one supersedes
+                engine.issue(c.SetTarget(quantity=None, why="superseded"))
             engine.issue(c.CloseRun(run_id=run_id, reason="HALT"))
         case Action.DEFAULT | Action.SINGLE | Action.SCALE:
             open_run(waiting=True)

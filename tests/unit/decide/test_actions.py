@@ -12,7 +12,7 @@ from hedge.decide import events as e
 from hedge.decide import modes
 from hedge.decide.mode import Mode, Trigger
 from hedge.decide.terms import Action, InventoryRule
-from hedge.model import RateOrigin, Side
+from hedge.model import FillKind, RateOrigin, Side
 from hedge.model.numbers import SECOND
 
 ACTIONS = [action.value for action in Action]
@@ -280,6 +280,20 @@ def test_another_build_line_supersedes_and_watches_first(open_desk):
 
 
 # -- an ended run --------------------------------------------------------------------------------
+
+
+def test_a_superseded_unwinding_leaves_no_target_in_the_way_of_a_repair(open_desk):
+    desk = open_desk(limits={"repair_after_s": 60})
+    desk.build()
+    desk.verb("liquidate")
+    desk.work(lambda: desk.held[0] < 8)
+    desk.start("default", request="watch it instead")
+    desk.run(30)
+    assert desk.mode is Mode.HALT and desk.books.target is None
+    desk.foreign(FUTURES, 2, FillKind.AUTO_DELEVERAGING)
+    covered = -desk.held[1]
+    desk.work(lambda: desk.held[0] == covered, 200)
+    assert "REPAIR" in desk.alarms
 
 
 @pytest.mark.parametrize("action", ["default", "single"])
