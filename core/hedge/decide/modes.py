@@ -47,6 +47,8 @@ def decide(engine: "Engine") -> bool:
         _begin(engine, asked)
         engine.volatile.asked = None
         engine.volatile.begun = True
+        if engine.books.asked:
+            engine.due(engine.now)  # what has waited for the start line
         if _equity_open(engine):  # measured before anything moves
             engine.hold(Reason.EQUITY_READ)
             return False

@@ -39,8 +39,11 @@ def decide(engine: "Engine") -> None:
 def _must_wait(engine: "Engine", asked: e.OperatorAsked) -> bool:
     if asked.verb not in (Verb.SCALE, Verb.LIQUIDATE, Verb.ADOPT):
         return False
-    if not engine.volatile.recovered:
+    notes = engine.volatile
+    if not notes.recovered:
         return True
+    if asked.verb is not Verb.ADOPT and not notes.begun and asked.at >= notes.started_at:
+        return True  # the start line came first, and would supersede what was asked after it
     if asked.verb is Verb.ADOPT and engine.terms.inventory is InventoryRule.MANAGED:
         read = engine.volatile.legs[Leg.SPOT].last
         # What is there is asked after the request; an older process's clock may have been ahead.

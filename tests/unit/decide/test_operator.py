@@ -139,6 +139,21 @@ def test_lock_stops_everything_and_clear_lifts_it(open_desk):
     desk.work(lambda: desk.mode is Mode.HALT)
 
 
+@pytest.mark.parametrize("action", ["default", "scale"])
+def test_what_is_asked_during_the_recovery_is_done_after_the_start_line(open_desk, action):
+    desk = in_mode(open_desk, Mode.HALT)
+    desk.reads = {SPOT: "fail", FUTURES: "fail"}
+    desk.start(action, request="another line")
+    desk.run(3)
+    desk.verb("liquidate")
+    desk.run(3)
+    assert desk.mode is Mode.HALT
+    desk.reads = {SPOT: "", FUTURES: ""}
+    desk.work(lambda: desk.mode is Mode.LIQUIDATION, 20)
+    desk.unwind()
+    assert desk.exit == (0, "UNWOUND")
+
+
 def test_a_freeze_never_loosens_a_lock(open_desk):
     desk = in_mode(open_desk, Mode.INVENTORY)
     desk.verb("lock", by="the file LOCK")
