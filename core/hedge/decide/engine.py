@@ -24,13 +24,15 @@ from hedge.decide.rows import AnyEntry, Row
 from hedge.decide.terms import HedgeTerms, millis
 from hedge.decide.volatile import Volatile
 from hedge.model import FillKind, Leg, StreamKind
-from hedge.model.numbers import MS, plain
+from hedge.model.numbers import MINUTE, MS, plain
 
 FAR = 1 << 62
 REPEATED = (e.OrderReported, e.FillSeen)
 """Facts that decide nothing when the books knew them already."""
 HINTS = (e.BalanceSeen, e.PositionSeen)
 """Facts that decide nothing unless they contradict the books."""
+ALARM_SILENCE = 2 * MINUTE
+"""A cause that says nothing for so long, and for two audits, is over."""
 WAKE_APART = 10 * MS
 """No rule is woken sooner than this after it looked; one that asks for less waits for it."""
 
@@ -395,9 +397,16 @@ class Engine:
         return f"delta is {plain(gap)}{bps}"
 
     def alarm(self, key: str, level: str, text: str) -> None:
-        """Raise an alarm row unless the same cause already stands."""
-        standing = self.books.alarms.get(key)
-        if standing is None or standing.settled:
+        """Raise an alarm row unless the same cause already stands.
+
+        Not every cause can say when it is gone: one that was acknowledged, and has been silent
+        since, is a new one when it speaks again.
+        """
+        standing, said = self.books.alarms.get(key), self.volatile.said_at
+        silence = max(ALARM_SILENCE, 2 * millis(self.terms.limits.audit_halt_ms))
+        silent = self.now - said.get(key, self.volatile.started_at) >= silence
+        said[key] = self.now
+        if standing is None or standing.settled or (standing.acknowledged and silent):
             self.issue(c.RaiseAlarm(key=key, level=level, text=text))
 
     def settle(self, key: str) -> None:

@@ -106,6 +106,8 @@ class Volatile:
         self.ending: tuple[int, str, str] | None = None
         """Exit code, reason and text of an end that waits for its closing equity."""
         self.noticed: set[str] = set()
+        self.said_at: dict[str, int] = {}
+        """When each alarm was last called for, whether or not it was raised."""
         self.pnl: list[tuple[int, Decimal]] = []
         self.pnl_since = (Decimal(0), Decimal(0))
         self.dead_hedges: list[tuple[int, Decimal]] = []
