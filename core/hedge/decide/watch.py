@@ -44,6 +44,7 @@ def decide(engine: "Engine") -> None:
         _feeds(engine, active=active)
         _account_streams(engine, active=active)
     _streams_down(engine)
+    _reads(engine, active=active)
     _doubt(engine)
     _exposure(engine, active=active)
     if engine.volatile.audit_just_in:
@@ -86,7 +87,7 @@ def _reports(engine: "Engine") -> None:
 
 
 def _feeds(engine: "Engine", *, active: bool) -> None:
-    """Freeze on old prices; the only trip that clears itself."""
+    """Freeze on old prices; clears itself when they are fresh again."""
     limits, now = engine.terms.limits, engine.now
     stale = millis(limits.feed_stale_ms)
     # An idle hedge is not promised a quote each second; the promise begins with the mode.
@@ -159,6 +160,24 @@ def _streams_down(engine: "Engine") -> None:
             engine.alarm(key, "warning", f"the {leg.value} streams have been down")
         else:
             engine.due(since + seconds(DOWN_ALARM_S))
+
+
+def _reads(engine: "Engine", *, active: bool) -> None:
+    """Freeze while an account cannot be read: its streams may live, and still not say all."""
+    notes, limits = engine.volatile, engine.terms.limits
+    if not notes.recovered:
+        return
+    leg = min(LEGS, key=lambda one: notes.legs[one].heard_at)
+    heard = notes.legs[leg].heard_at
+    bound = millis(limits.account_dead_ms + (0 if active else limits.audit_halt_ms))
+    if engine.now - heard <= bound:
+        engine.untrip("UNREADABLE")
+        engine.settle("UNREADABLE")
+        engine.due(heard + bound + 1)
+    elif engine.now - max(heard, engine.books.moded_at) > bound:  # the promise begins with the mode
+        text = f"the {leg.value} account could not be read for {bound // SECOND} s"
+        engine.trip("UNREADABLE", Trip.FREEZE_SPOT, text)
+        engine.alarm("UNREADABLE", "page", text)
 
 
 def _doubt(engine: "Engine") -> None:

@@ -69,6 +69,34 @@ def test_a_silent_account_stream_is_polled_then_freezes_then_clears(building):
     assert "ACCOUNT_STREAM" not in building.books.trips
 
 
+@pytest.mark.parametrize("leg", [SPOT, FUTURES])
+def test_an_account_that_cannot_be_read_freezes_pages_and_clears(building, leg):
+    building.reads[leg] = "fail"
+    building.run(50)
+    assert building.books.trip == Trip.OK
+    building.run(20)
+    assert building.books.trips["UNREADABLE"] == Trip.FREEZE_SPOT and building.resting() is None
+    assert "UNREADABLE" in building.alarms
+    bought = len(building.orders(SPOT))
+    building.run(300)
+    assert len(building.orders(SPOT)) == bought
+    building.reads[leg] = ""
+    building.work(lambda: building.mode is Mode.HALT)
+    assert building.books.trip == Trip.OK and "UNREADABLE" not in building.alarms
+
+
+@pytest.mark.parametrize("leg", [SPOT, FUTURES])
+def test_an_account_that_cannot_be_read_in_halt_is_said_while_its_streams_live(open_desk, leg):
+    desk = open_desk()
+    desk.build()
+    desk.reads[leg] = "fail"
+    desk.skip(120, step=5)
+    assert "UNREADABLE" in desk.alarms
+    desk.reads[leg] = ""
+    desk.skip(60, step=5)
+    assert not desk.alarms & {"UNREADABLE"} and desk.books.trip == Trip.OK
+
+
 def test_a_stream_that_is_down_cancels_and_alarms_after_half_a_minute(building):
     building.tell(e.StreamChanged, leg=FUTURES, kind=StreamKind.ACCOUNT, up=False, why="lost")
     assert building.resting() is None
