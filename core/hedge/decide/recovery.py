@@ -98,7 +98,9 @@ def _behind(book: LegBook, notes: LegNotes, record: OrderRecord) -> int:
     doubtful = record.status is OrderStatus.DOUBTFUL
     if not doubtful or server_at is None or audit is None or audit.asked_at < record.doubt_at:
         return 0
-    return server_at - record.signed_at - millis(book.terms.fence_ms)
+    # What is known of no signature is of a former life: it left before our clock showed its start.
+    read_at = audit.asked_at if record.order is None else server_at
+    return read_at - record.signed_at - millis(book.terms.fence_ms)
 
 
 def _unexplained(engine: "Engine", book: LegBook, notes: LegNotes) -> Decimal | None:

@@ -76,6 +76,43 @@ def test_an_old_settlement_counts_once(built):
     assert built.books.tally.below == 1
 
 
+def test_what_was_seen_before_a_long_silence_confirms_nothing(built):
+    built.funding_goes(times=2)
+    built.now += 21 * 24 * HOUR
+    built.start("default")
+    built.run(5)
+    built.funding(BAD)
+    built.run(5)
+    assert built.mode is Mode.HALT and built.books.tally.below == 1, "one print after three weeks"
+    built.funding_goes(times=2)
+    assert built.mode is Mode.LIQUIDATION
+
+
+def test_a_settlement_missed_is_no_long_silence(built):
+    for hours in (8, 16, 8):
+        built.now += hours * HOUR
+        built.market()
+        built.funding(BAD, origin=RateOrigin.SETTLED)
+    assert built.books.tally.below == 3
+
+
+@pytest.mark.parametrize("origin", [RateOrigin.LIVE, RateOrigin.SETTLED])
+def test_a_rate_from_the_future_is_none_and_hides_none_that_follow(built, origin):
+    built.funding(BAD, origin=origin, seen=built.now + 9 * HOUR)
+    assert built.books.tally.below == 0
+    built.funding_goes(times=1)
+    assert built.books.tally.below == 1
+
+
+def test_a_clock_set_back_between_two_processes_does_not_stop_the_count(built):
+    built.funding_goes(times=2)
+    built.now -= 24 * HOUR
+    built.start("default")
+    built.run(70)
+    built.funding_goes(times=1)
+    assert built.mode is Mode.LIQUIDATION
+
+
 def test_the_tally_survives_a_restart(built):
     built.funding_goes(times=2)
     built.start("default")
