@@ -42,7 +42,7 @@ class Attribution:
         if self.open:
             self._parts[self._cause] = self._parts.get(self._cause, 0) + now - self._seen
         self._seen = now
-        if abs(self._gap()) >= mind.dust():
+        if mind.gap() >= mind.dust():
             if not self.open:
                 self.open, self._since, self._parts = True, now, {}
             self._cause = self._why()

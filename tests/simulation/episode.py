@@ -63,7 +63,7 @@ class Episode:
         self.plan = plan
         self.judged = judged
         self.world = World(plan, trace=trace, engine=engine, spared=spared)
-        self.mind = Mind(self.world)
+        self.mind = Mind(self.world, thorough=judged)
         self.world.venue.after_fill = self.world.filled
         self.world.venue.after_end = self.world.order_ended
         self.world.deaths = list(deaths)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from decimal import Decimal
+from operator import attrgetter
 
 from venue import Placed
 from world import BEGIN, Broken, Shell, World
@@ -9,11 +10,13 @@ from world import BEGIN, Broken, Shell, World
 from hedge.decide import commands as c
 from hedge.decide import exposure
 from hedge.decide.engine import Engine
+from hedge.decide.leg_book import OrderRecord
 from hedge.decide.mode import Mode, Trigger, Trip
 from hedge.decide.orders import OrderStatus
 from hedge.decide.terms import AfterExternal
 from hedge.journal.frame import NAME
 from hedge.model import (
+    LEGS,
     Fill,
     FillKind,
     Leg,
@@ -52,14 +55,18 @@ TELLS = (
     "UNWIND_BLOCKED",
 )
 """How the alarms begin that tell a person of an open hedge, or of why it cannot be closed."""
+NEVER = (-1, -1)
 ENDED = (OrderStatus.FILLED, OrderStatus.CANCELLED)
+CONTRIBUTION = attrgetter("contribution")
 
 
 class Mind:
     """Watches one world. A broken invariant is noted and ends the episode."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, thorough: bool = False) -> None:
         self.world = world
+        self.thorough = thorough
+        """Whether everything is reckoned anew each time, not only what has changed."""
         self.violations: list[str] = []
         self.engine: Engine | None = None
         """The books as the last process knew them."""
@@ -88,8 +95,11 @@ class Mind:
         self.excused: dict[str, tuple[Decimal, Decimal]] = {}
         """The excuses of each order of ours when it left, less all that had happened by then."""
         self.gap_since = 0
-        self.unhedged_since = 0
-        self.samples: list[float] = []
+        self._looked = NEVER
+        self._seen: dict[str, tuple[OrderStatus, Decimal]] = {}
+        """How each order stood in the books when it was last held against the truth."""
+        self._dust = ZERO
+        self._dust_price: Decimal | None = None
         self.heard: dict[str, dict[str, Decimal]] = {}
         self.filled_before: dict[str, Decimal] = {}
         self.over: set[str] = set()
@@ -118,7 +128,7 @@ class Mind:
         if self.engine is None:
             return truth
         book = self.engine.books.leg(leg)
-        ours = sum((record.contribution for record in book.orders.values()), ZERO)
+        ours = sum(map(CONTRIBUTION, book.orders.values()), ZERO)
         return truth - (book.held - ours)
 
     def short_allowed(self, oid: str = "") -> Decimal:
@@ -137,8 +147,11 @@ class Mind:
 
     def _excuses(self) -> tuple[Decimal, Decimal]:
         """Return the coins gone and the futures sold by others that the books have not noticed."""
-        lost = min(max(-self.unnoticed(Leg.SPOT), ZERO), self.taken_out)
-        outside = min(max(-self.unnoticed(Leg.FUTURES), ZERO), self.sold_by_others)
+        lost, outside = self.taken_out, self.sold_by_others
+        if lost:
+            lost = min(max(-self.unnoticed(Leg.SPOT), ZERO), lost)
+        if outside:
+            outside = min(max(-self.unnoticed(Leg.FUTURES), ZERO), outside)
         return lost, outside
 
     def look_outside(self) -> None:
@@ -419,37 +432,42 @@ class Mind:
         self._noticed(shell)
 
     def _measure(self) -> None:
-        """Note since when the truth is unhedged, and, when it ends, how long it was."""
+        """Note since when the truth is unhedged."""
         world = self.world
-        gap = abs(self.inventory * self.ratio + world.venue.position)
-        if gap < self.dust():
-            if self.unhedged_since:
-                self.samples.append((world.now - self.unhedged_since) / 1e9)
-            self.unhedged_since = self.gap_since = 0
-            return
-        self.unhedged_since = self.unhedged_since or world.now
-        self.gap_since = self.gap_since or world.now
+        if self.gap() < self.dust():
+            self.gap_since = 0
+        else:
+            self.gap_since = self.gap_since or world.now
+
+    def gap(self) -> Decimal:
+        """Return what is truly unhedged, unsigned."""
+        return abs(self.inventory * self.ratio + self.world.venue.position)
 
     def dust(self) -> Decimal:
+        """Return from where on a gap counts, at the price of now."""
         price = self.world.venue.price()
-        return max(
-            self.terms.futures.instrument.smallest_order(price),
-            exposure.slice_min(self.terms, price),
-            self.lot,
-        )
+        if price is not self._dust_price or self.thorough:
+            self._dust_price = price
+            self._dust = max(
+                self.terms.futures.instrument.smallest_order(price),
+                exposure.slice_min(self.terms, price),
+                self.lot,
+            )
+        return self._dust
 
     def _noticed(self, shell: Shell) -> None:
         """I19: a gap, a doubt or a trip that lasts has an alarm row."""
         world, books = self.world, shell.engine.books
-        gap = abs(self.inventory * self.ratio + world.venue.position)
         if not self.read_in_life >= {Leg.SPOT, Leg.FUTURES}:
             self.gap_since = 0
-        standing = any(
-            key.startswith(TELLS) and not alarm.settled for key, alarm in books.alarms.items()
-        )
         late = ALERT_AFTER + 50 * SECOND
-        if self.gap_since and world.now - self.gap_since > late and not standing:
-            self.broken("I19", f"{plain(gap)} unhedged for {late // SECOND} s without an alarm")
+        if self.gap_since and world.now - self.gap_since > late:
+            standing = any(
+                key.startswith(TELLS) and not alarm.settled for key, alarm in books.alarms.items()
+            )
+            if not standing:
+                text = f"{plain(self.gap())} unhedged for {late // SECOND} s without an alarm"
+                self.broken("I19", text)
         for orders in self.unresolved.values():
             for oid in orders:
                 record = books.spot.orders.get(oid) or books.futures.orders.get(oid)
@@ -465,21 +483,40 @@ class Mind:
                     self.broken("I19", f"{oid} in doubt for {waited // SECOND} s without an alarm")
 
     def _monotone(self, shell: Shell) -> None:
-        """I15: what was filled never goes back, and what has ended stays ended."""
-        for leg in Leg:
+        """I15: what was filled never goes back, and what has ended stays ended.
+
+        What was looked at and is the same object still needs no second look: the truth of an order
+        only grows. A thorough mind looks at everything each time.
+        """
+        placed = self.world.venue.orders
+        looked = (shell.changes, len(placed))
+        if looked == self._looked and not self.thorough:
+            return
+        self._looked = looked
+        seen = self._seen
+        for leg in LEGS:
             for oid, record in shell.engine.books.leg(leg).orders.items():
-                if record.status in ENDED:
-                    self.over.add(oid)
-                elif oid in self.over:
-                    self.broken("I15", f"{oid} had ended, and is {record.status.value} again")
-                before = self.filled_before.get(oid, ZERO)
-                if record.filled < before:
-                    self.broken("I15", f"{oid}: {plain(before)} filled, now {plain(record.filled)}")
-                self.filled_before[oid] = record.filled
-                placed = self.world.venue.orders.get(oid)
-                if placed is not None and record.filled > placed.filled:
-                    self.broken("I4", f"{oid}: books {plain(record.filled)} filled, truth"
-                                f" {plain(placed.filled)}")  # fmt: skip
+                status, filled = record.status, record.filled
+                last = seen.get(oid)
+                if last is not None and last[0] is status and last[1] is filled:
+                    continue
+                self._moved_on(oid, record)
+                if not self.thorough and (oid in placed or not filled):
+                    seen[oid] = status, filled
+
+    def _moved_on(self, oid: str, record: OrderRecord) -> None:
+        if record.status in ENDED:
+            self.over.add(oid)
+        elif oid in self.over:
+            self.broken("I15", f"{oid} had ended, and is {record.status.value} again")
+        before = self.filled_before.get(oid, ZERO)
+        if record.filled < before:
+            self.broken("I15", f"{oid}: {plain(before)} filled, now {plain(record.filled)}")
+        self.filled_before[oid] = record.filled
+        placed = self.world.venue.orders.get(oid)
+        if placed is not None and record.filled > placed.filled:
+            told = f"books {plain(record.filled)} filled, truth {plain(placed.filled)}"
+            self.broken("I4", f"{oid}: {told}")
 
     # -- lives -----------------------------------------------------------------------------------
 
@@ -501,6 +538,8 @@ class Mind:
     def replayed(self, shell: Shell) -> None:
         """I14: whatever was sent is in the log, or its id was leased and will be asked for."""
         self.read_in_life.clear()
+        self._looked = NEVER
+        self._seen.clear()
         self.gap_since = 0
         self.engine = shell.engine
         books = shell.engine.books

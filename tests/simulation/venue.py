@@ -117,6 +117,7 @@ class Venue:
         self.plan = plan
         self.terms = plan.terms
         self.tell = tell
+        self.is_account = plan.terms.inventory.value == "account"
         self.mid = int(PRICE / TICK)
         self.basis = 1
         self.began = at
@@ -171,7 +172,7 @@ class Venue:
         return ticks(mid - 1), ticks(mid + 1)
 
     def price(self, leg: Leg = Leg.SPOT) -> Decimal:
-        return ticks(self.mid + (self.basis if leg is Leg.FUTURES else 0))
+        return ticks(self.mid + self.basis if leg is Leg.FUTURES else self.mid)
 
     def quote_of(self, leg: Leg, at: int) -> Quote:
         bid, ask = self.touch(leg)
@@ -409,10 +410,6 @@ class Venue:
         self.adoptions[request_id] = quantity
         self.adopted += quantity
         self.outside[Leg.SPOT] += quantity
-
-    @property
-    def is_account(self) -> bool:
-        return self.terms.inventory.value == "account"
 
     def forced(
         self,

@@ -167,7 +167,8 @@ class World:
         heappush(self.heap, (max(when, self.now), self.order, fn, args))
 
     def after(self, delay: int, fn: Callable[..., None], *args: Any) -> None:
-        self.at(self.now + delay, fn, *args)
+        self.order += 1
+        heappush(self.heap, (self.now + delay, self.order, fn, args))
 
     def run(self, until: int, stop: Callable[[], bool] | None = None) -> None:
         heap = self.heap
@@ -346,7 +347,8 @@ class World:
         self.shell = None
         self.fire(kind)
         self.counts["crashes"] += 1
-        self.say(f"-- {kind}; down for {self.down_for / 1e9:.1f} s; {self.venue.describe()}")
+        if self.lines is not None:
+            self.say(f"-- {kind}; down for {self.down_for / 1e9:.1f} s; {self.venue.describe()}")
         before = None
         if kind == "crash_machine":
             file = self.disk.files[LOG]
@@ -428,11 +430,10 @@ class World:
         venue.tick(self.now, chance=None if self.faults else 1.0)
         self._look_outside()
         self.mind.tick()
+        self.unhedged.look()
         if shell is None:
-            self.unhedged.look()
             self.after(10 * SECOND, self.tick)
             return
-        self.unhedged.look()
         for leg in LEGS:
             stream = self.streams[leg, StreamKind.MARKET]
             if stream.up and self.now >= stream.deaf_until:
@@ -559,8 +560,9 @@ class World:
         except Denied as denied:
             self._deny(answer, denied.code)
             return
-        self.say(f"   venue takes {order.client_order_id}: {report.status.value}"
-                 f" {plain(report.filled)}")  # fmt: skip
+        if self.lines is not None:
+            taken = f"{report.status.value} {plain(report.filled)}"
+            self.say(f"   venue takes {order.client_order_id}: {taken}")
         if self.plan.rest_for and report.status is ReportedStatus.WORKING:
             self._trade(order.client_order_id)
         if self.hit("reply_lost"):
@@ -819,6 +821,8 @@ class Shell:
         self.status_at: dict[Leg, int] = {}
         self.complete: str | None = None
         """The state hash when the log was known to hold all of it; None inside an event."""
+        self.changes = 0
+        """How many events have changed the books, or led to a command."""
         self._queue: deque[e.AnyEvent] = deque()
         self._busy = False
         self._wake = 0
@@ -838,8 +842,9 @@ class Shell:
         world.truth.note("start", world.now, life=world.lives, journal=world.journal_size())
         world.shell = self
         epoch = self.engine.books.epoch + 1
-        world.say(f"-- start {world.lives}, epoch {epoch}, clock {world.host_offset / 1e9:+.1f} s;"
-                  f" {world.venue.describe()}")  # fmt: skip
+        if world.lines is not None:
+            clock = f"clock {world.host_offset / 1e9:+.1f} s"
+            world.say(f"-- start {world.lives}, epoch {epoch}, {clock}; {world.venue.describe()}")
         self.feed(
             e.EngineStarted(
                 at=world.host(), boot_id=f"boot{world.boots}", epoch=epoch, terms=self.engine.terms
@@ -902,19 +907,23 @@ class Shell:
     def _one(self, event: e.AnyEvent) -> None:
         world, engine = self.world, self.engine
         world.counts["events"] += 1
-        if world.now // SECOND != self._second:
-            self._second, self._hurry = world.now // SECOND, 0
+        second = world.now // SECOND
+        if second != self._second:
+            self._second, self._hurry = second, 0
         self._hurry += 1
         if self._hurry > EVENTS_A_SECOND:
             world.mind.broken("I20", f"a busy loop: {self.engine.reason}, last {brief(event)}")
         self._point()
         commands = engine.handle(event)
+        if world.lines is not None:
+            self._trace(event, commands)
+        if not commands and not engine.touched:
+            return
+        self.changes += 1
         entries: list[AnyEntry] = []
         if engine.touched and belongs(event):
             entries.append(event)
         entries += [command for command in commands if belongs(command)]
-        if world.lines is not None:
-            self._trace(event, commands)
         if entries:
             market = engine.market
             self._point()

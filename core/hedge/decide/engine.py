@@ -112,7 +112,8 @@ class Engine:
 
     def due(self, at: int) -> None:
         """Ask to be woken at ``at`` at the latest; for the rooms of the core only."""
-        self._due = min(self._due, at)
+        if at < self._due:  # noqa: PLR1730 - asked ten times a decision; a call of `min` costs more
+            self._due = at
 
     # -- facts -----------------------------------------------------------------------------------
 
@@ -384,7 +385,7 @@ class Engine:
     @property
     def spot_price(self) -> Decimal:
         """Return the spot mid, or the price the target was set at before the first quote."""
-        return self.market.mid(Leg.SPOT) or self.books.target_price
+        return self.market.mids[Leg.SPOT] or self.books.target_price
 
     def leg_books(self) -> tuple[LegBook, LegBook]:
         return self.books.spot, self.books.futures

@@ -49,6 +49,8 @@ def need(
     """Return the signed change that is missing, whole lots only."""
     lot = terms.futures.instrument.lot
     change = target(mode, inventory, position, terms, price) - position
+    if not change:
+        return ZERO
     return floor_to(change, lot) if change >= 0 else -floor_to(-change, lot)
 
 

@@ -208,7 +208,8 @@ class LegBook:
 
     def book_fill(self, fill: Fill, at: int) -> bool:
         """Take one execution, once (F19); return whether it was news."""
-        if fill.key in self.fill_keys or not fill.quantity > 0:
+        key = fill.key
+        if key in self.fill_keys or not fill.quantity > 0:
             return False
         record = self.orders.get(fill.client_order_id) or self.orders.get(
             self.by_venue_id.get(fill.venue_order_id, "")
@@ -216,11 +217,11 @@ class LegBook:
         if record is None and self.prefix and fill.client_order_id.startswith(self.prefix):
             record = self._recall(fill, at)
         if record is None and fill.kind is FillKind.TRADE and self._may_be_ours():
-            known = fill.key in self.unmatched
-            self.unmatched[fill.key] = fill
+            known = key in self.unmatched
+            self.unmatched[key] = fill
             return not known
-        self.unmatched.pop(fill.key, None)
-        self.fill_keys[fill.key] = None
+        self.unmatched.pop(key, None)
+        self.fill_keys[key] = None
         if len(self.fill_keys) > FILLS_KEPT:
             del self.fill_keys[next(iter(self.fill_keys))]
         if fill.kind is FillKind.UNKNOWN:

@@ -27,12 +27,15 @@ class Market:
         "mark",
         "mark_seen_at",
         "market_heard_at",
+        "mids",
         "quotes",
         "up",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.quotes: dict[Leg, Quote | None] = {Leg.SPOT: None, Leg.FUTURES: None}
+        self.mids: dict[Leg, Decimal | None] = {Leg.SPOT: None, Leg.FUTURES: None}
+        """The middle of each quote, which is asked for more often than a quote comes."""
         self.market_heard_at: dict[Leg, int] = {Leg.SPOT: 0, Leg.FUTURES: 0}
         self.account_heard_at: dict[Leg, int] = {Leg.SPOT: 0, Leg.FUTURES: 0}
         self.broken_off: set[Leg] = set()
@@ -50,6 +53,7 @@ class Market:
         if not quote.usable:
             return
         self.quotes[leg] = quote
+        self.mids[leg] = quote.mid
         self.market_heard_at[leg] = at
         self.broken_off.discard(leg)
         if leg is Leg.SPOT:
@@ -72,8 +76,7 @@ class Market:
         return at - self.market_heard_at[leg]
 
     def mid(self, leg: Leg) -> Decimal | None:
-        quote = self.quotes[leg]
-        return quote.mid if quote is not None else None
+        return self.mids[leg]
 
     def depth(self, *, selling: bool) -> Decimal:
         """Return the mean top-five depth a spot slice would be compared with; zero if unknown."""

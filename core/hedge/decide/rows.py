@@ -24,6 +24,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     futures_mid: Decimal | None = None
 
 
+_PASSING = frozenset(events.PASSING + commands.PASSING)
+
+
 def belongs(entry: AnyEntry) -> bool:
     """Return whether an entry is ever written down."""
-    return not isinstance(entry, events.PASSING + commands.PASSING)
+    return type(entry) not in _PASSING

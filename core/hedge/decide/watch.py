@@ -90,16 +90,17 @@ def _feeds(engine: "Engine", *, active: bool) -> None:
     """Freeze on old prices; clears itself when they are fresh again."""
     limits, now = engine.terms.limits, engine.now
     stale = millis(limits.feed_stale_ms)
-    # An idle hedge is not promised a quote each second; the promise begins with the mode.
-    watched = now - max(engine.books.moded_at, engine.volatile.started_at)
-    ages = (engine.market.age(Leg.SPOT, now), engine.market.age(Leg.FUTURES, now))
-    worst = min(max(ages), watched) if active else max(ages)
-    if active:
-        for leg in LEGS:
-            age = engine.market.age(leg, now)
+    worst = 0
+    for leg in LEGS:
+        age = engine.market.age(leg, now)
+        worst = max(worst, age)
+        if active:
             if age > stale // 2:
                 engine.volatile.dirty(leg)
             engine.due(now + max(stale // 2 - age, stale // 4))
+    if active:
+        # An idle hedge is not promised a quote each second; the promise begins with the mode.
+        worst = min(worst, now - max(engine.books.moded_at, engine.volatile.started_at))
     if worst <= stale:
         if "DATA_AGE" in engine.books.trips:
             engine.volatile.fresh_since = engine.volatile.fresh_since or now
@@ -125,20 +126,19 @@ def _feeds(engine: "Engine", *, active: bool) -> None:
 
 def _account_streams(engine: "Engine", *, active: bool) -> None:
     limits, now = engine.terms.limits, engine.now
+    stale, dead = millis(limits.account_stale_ms), millis(limits.account_dead_ms)
     worst = 0
     for leg in LEGS:
-        heard = engine.market.account_heard_at[leg] or engine.volatile.started_at
-        age = now - heard
+        age = now - (engine.market.account_heard_at[leg] or engine.volatile.started_at)
         worst = max(worst, age)
-        if active and age > millis(limits.account_stale_ms):
+        if active and age > stale:
             engine.volatile.dirty(leg)
-    if worst > millis(limits.account_dead_ms):
+    if worst > dead:
         text = f"no sign of life on an account stream for {worst // 1_000_000_000} s"
         engine.trip("ACCOUNT_STREAM", Trip.FREEZE_SPOT, text)
         engine.alarm("ACCOUNT_STREAM", "warning", text)
     elif "ACCOUNT_STREAM" in engine.books.trips and all(
-        notes.heard_at > engine.now - millis(limits.account_dead_ms)
-        for notes in engine.volatile.legs.values()
+        notes.heard_at > now - dead for notes in engine.volatile.legs.values()
     ):
         engine.untrip("ACCOUNT_STREAM")
         engine.settle("ACCOUNT_STREAM")
@@ -181,17 +181,14 @@ def _reads(engine: "Engine", *, active: bool) -> None:
 
 
 def _doubt(engine: "Engine") -> None:
-    doubtful = [
-        record
-        for book in engine.leg_books()
-        if book.open
-        for record in book.open.values()
-        if record.doubt_at
-    ]
-    if not doubtful:
+    oldest = None
+    for book in engine.leg_books():
+        for record in book.open.values():
+            if record.doubt_at and (oldest is None or record.doubt_at < oldest.doubt_at):
+                oldest = record
+    if oldest is None:
         engine.settle("IN_DOUBT")
         return
-    oldest = min(doubtful, key=lambda record: record.doubt_at)
     age = engine.now - oldest.doubt_at
     text = f"order {oldest.client_order_id} has been in doubt for {age // 1_000_000_000} s"
     if age >= seconds(DOUBT_ALARM_S):
@@ -242,8 +239,12 @@ def _dust(engine: "Engine", price: Decimal) -> Decimal:
 
 
 def _ladder(engine: "Engine", gap: Decimal, notional: Decimal) -> None:
-    since, now = engine.volatile.unhedged_since, engine.now
-    age = now - since
+    since = engine.volatile.unhedged_since
+    age = engine.now - since
+    repair_s = engine.terms.limits.repair_after_s
+    for after in (UNHEDGED_WARN_S, UNHEDGED_FREEZE_S, UNHEDGED_PAGE_S, repair_s):
+        if age < after * SECOND:
+            engine.due(since + after * SECOND)
     if age >= seconds(UNHEDGED_WARN_S):
         text = f"{plain(gap)} unhedged ({plain(notional.quantize(Decimal('0.01')))}) for {{}} s"
         engine.alarm("UNHEDGED", "alarm", text.format(UNHEDGED_WARN_S))
@@ -251,11 +252,6 @@ def _ladder(engine: "Engine", gap: Decimal, notional: Decimal) -> None:
             engine.trip("UNHEDGED_TIME", Trip.FREEZE_SPOT, text.format(UNHEDGED_FREEZE_S))
         if age >= seconds(UNHEDGED_PAGE_S):
             engine.alarm("UNHEDGED_PAGE", "page", text.format(UNHEDGED_PAGE_S))
-    repair_s = engine.terms.limits.repair_after_s
-    steps = (UNHEDGED_WARN_S, UNHEDGED_FREEZE_S, UNHEDGED_PAGE_S, repair_s)
-    for after in steps:
-        if after and age < seconds(after):
-            engine.due(since + seconds(after))
     if repair_s and age >= seconds(repair_s) and engine.delta > 0:
         repair(engine)
 

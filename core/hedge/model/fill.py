@@ -48,4 +48,4 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """Return what makes the fill unique on its leg (F19, F21)."""
-        return f"{self.symbol}|{self.fill_id}|{self.side.value}"
+        return f"{self.symbol}|{self.fill_id}|{self.side}"
