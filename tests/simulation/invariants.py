@@ -10,7 +10,7 @@ from world import BEGIN, Broken, Shell, World
 from hedge.decide import commands as c
 from hedge.decide import exposure
 from hedge.decide.engine import Engine
-from hedge.decide.leg_book import OrderRecord
+from hedge.decide.leg_book import ORDERS_KEPT, OrderRecord
 from hedge.decide.mode import Mode, Trigger, Trip
 from hedge.decide.orders import OrderStatus
 from hedge.decide.terms import AfterExternal
@@ -94,6 +94,8 @@ class Mind:
         self.outside_before = ZERO
         self.excused: dict[str, tuple[Decimal, Decimal]] = {}
         """The excuses of each order of ours when it left, less all that had happened by then."""
+        self.forgotten: dict[Leg, dict[str, Decimal]] = {Leg.SPOT: {}, Leg.FUTURES: {}}
+        """What orders contributed that the books may have dropped since."""
         self.gap_since = 0
         self._looked = NEVER
         self._seen: dict[str, tuple[OrderStatus, Decimal]] = {}
@@ -129,7 +131,15 @@ class Mind:
             return truth
         book = self.engine.books.leg(leg)
         ours = sum(map(CONTRIBUTION, book.orders.values()), ZERO)
+        for oid, contribution in self.forgotten[leg].items():
+            if oid not in book.orders:
+                ours += contribution
         return truth - (book.held - ours)
+
+    def _remember(self, leg: Leg, orders: dict[str, OrderRecord]) -> None:
+        """Keep what orders came to which long books will drop: they hold the last ones only."""
+        if len(orders) > ORDERS_KEPT // 2:
+            self.forgotten[leg].update((o, one.contribution) for o, one in orders.items())
 
     def short_allowed(self, oid: str = "") -> Decimal:
         """Return the largest short that is not an over-hedge of our making (I3).
@@ -495,6 +505,7 @@ class Mind:
         self._looked = looked
         seen = self._seen
         for leg in LEGS:
+            self._remember(leg, shell.engine.books.leg(leg).orders)
             for oid, record in shell.engine.books.leg(leg).orders.items():
                 status, filled = record.status, record.filled
                 last = seen.get(oid)
@@ -528,6 +539,9 @@ class Mind:
         self.read_in_life.clear()
         self.filled_before.clear()
         self.over.clear()
+        for leg, forgotten in self.forgotten.items():
+            for oid in shell.engine.books.leg(leg).orders:
+                forgotten.pop(oid, None)  # the journal says whether it is still there
 
     def _never_adopted(self, request_id: str) -> None:
         venue = self.world.venue
