@@ -20,7 +20,7 @@ from hedge.journal.committer import Committer
 from hedge.model import Leg, Order, OrderReport
 from hedge.model.numbers import MS, SECOND
 from hedge.roles import Clock, OrderGateway, TimerHandle
-from hedge.runtime.at_once import begin_at_once
+from hedge.runtime.at_once import AtOnce
 from hedge.runtime.recover import Auditor
 from hedge.runtime.roles_open import Roles
 
@@ -66,6 +66,7 @@ class Effects:
             Leg.SPOT: roles.spot_gateway.limits.ack_timeout_ms * MS,
             Leg.FUTURES: roles.futures_gateway.limits.ack_timeout_ms * MS,
         }
+        self._at_once = AtOnce()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._timer: TimerHandle | None = None
         self._equity_asked = ""
@@ -97,6 +98,7 @@ class Effects:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
+        self._at_once.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -261,7 +263,8 @@ class Effects:
     ) -> None:
         """Run one request with its deadline; a cancelled task is one that had no answer in time."""
         assert len(self._tasks) < TASKS_MAX, "requests pile up"
-        task = begin_at_once(work) if at_once else asyncio.get_running_loop().create_task(work)
+        begin = self._at_once.begin if at_once else asyncio.get_running_loop().create_task
+        task: asyncio.Task[Any] = begin(work)
         self._tasks.add(task)
         deadline = self._clock.call_at(self._clock.now() + timeout, lambda: _cancel(task))
 

@@ -3,7 +3,7 @@ Method: coroutines that end in every way; a real journal read back by the gatewa
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,28 +18,34 @@ from hedge.errors import Refused
 from hedge.journal import JournalLog
 from hedge.journal.committer import InlineCommitter
 from hedge.model import Leg, Order, OrderReport, ReportedStatus, Side, TimeInForce
-from hedge.runtime.at_once import begin_at_once
+from hedge.runtime.at_once import AtOnce, Work
 from hedge.runtime.clock import RealClock
 from hedge.runtime.effects import Effects
 from hedge.runtime.pump import Pump
 
+Begin = Callable[[Work], asyncio.Task[Any]]
 
-def in_a_callback(begin: Any) -> Any:
-    """Return what ``begin()`` gives when it is called as sinks are: by the loop, in no task."""
+
+def in_a_callback(use: Callable[[Begin], Any]) -> Any:
+    """Return what awaiting ``use(begin)`` gives; it is called as sinks are: in no task."""
 
     async def main() -> Any:
         loop = asyncio.get_running_loop()
         found: asyncio.Future[Any] = loop.create_future()
+        at_once = AtOnce()
 
         def call() -> None:
             try:
-                found.set_result(begin())
+                found.set_result(use(at_once.begin))
             except Exception as error:  # noqa: BLE001 - handed on to who waits
                 found.set_exception(error)
 
         loop.call_soon(call)
-        task = await found
-        return await asyncio.wait_for(task, 5)
+        waits_for = await found
+        try:
+            return await asyncio.wait_for(waits_for, 5)
+        finally:
+            at_once.close()
 
     return asyncio.run(main())
 
@@ -54,12 +60,12 @@ def test_it_runs_up_to_its_first_wait_before_the_call_returns() -> None:
         await asyncio.sleep(0)
         return 7
 
-    def begin() -> Any:
-        task = begin_at_once(work())
+    def use(begin: Begin) -> Any:
+        task = begin(work())
         seen.append("returned")
         return task
 
-    assert in_a_callback(begin) == 7
+    assert in_a_callback(use) == 7
     assert seen == ["sent", "returned", "answered"]
 
 
@@ -77,13 +83,13 @@ async def fails_later() -> None:
 
 
 def test_an_end_before_the_first_wait_is_for_who_awaits_it() -> None:
-    assert in_a_callback(lambda: begin_at_once(ends_at_once())) == "done"
+    assert in_a_callback(lambda begin: begin(ends_at_once())) == "done"
 
 
 @pytest.mark.parametrize("work", [fails_at_once, fails_later])
 def test_what_it_raises_is_for_who_awaits_it(work: Any) -> None:
     with pytest.raises(Refused):
-        in_a_callback(lambda: begin_at_once(work()))
+        in_a_callback(lambda begin: begin(work()))
 
 
 def test_a_deadline_of_its_own_cancels_it_and_not_somebody_else() -> None:
@@ -95,7 +101,7 @@ def test_a_deadline_of_its_own_cancels_it_and_not_somebody_else() -> None:
             return "late"
         return "never"
 
-    assert in_a_callback(lambda: begin_at_once(work())) == "late"
+    assert in_a_callback(lambda begin: begin(work())) == "late"
 
 
 def test_a_cancelled_task_cancels_the_work_where_it_waits() -> None:
@@ -107,12 +113,12 @@ def test_a_cancelled_task_cancels_the_work_where_it_waits() -> None:
         finally:
             cleaned.append("yes")
 
-    def begin() -> Any:
-        task = begin_at_once(work())
+    def use(begin: Begin) -> Any:
+        task = begin(work())
         asyncio.get_running_loop().call_later(0.01, task.cancel)
         return asyncio.wait({task})
 
-    in_a_callback(begin)
+    in_a_callback(use)
     assert cleaned == ["yes"]
 
 
@@ -125,20 +131,68 @@ def test_a_task_that_is_cancelled_in_the_same_turn_leaves_nothing_behind() -> No
         finally:
             cleaned.append("yes")
 
-    def begin() -> Any:
-        task = begin_at_once(work())
+    def use(begin: Begin) -> Any:
+        task = begin(work())
         task.cancel()
         return asyncio.wait({task})
 
-    in_a_callback(begin)
+    in_a_callback(use)
     assert cleaned == ["yes"]
 
 
 def test_within_another_task_it_is_a_task_like_any() -> None:
     async def main() -> str:
-        return await begin_at_once(ends_at_once())
+        at_once = AtOnce()
+        found: str = await at_once.begin(ends_at_once())
+        at_once.close()
+        return found
 
     assert asyncio.run(main()) == "done"
+
+
+def test_two_of_one_turn_and_those_of_the_next_are_all_at_once() -> None:
+    seen: list[str] = []
+
+    async def work(name: str) -> None:
+        seen.append(name)
+        await asyncio.sleep(0)
+        seen.append(name.upper())
+
+    def use(begin: Begin) -> Any:
+        first, second = begin(work("a")), begin(work("b"))
+        assert first is not second and seen == ["a", "b"]
+
+        async def then() -> None:
+            await asyncio.wait({first, second})
+            later = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_soon(lambda: later.set_result(begin(work("c"))))
+            await (await later)
+
+        return then()
+
+    in_a_callback(use)
+    assert seen == ["a", "b", "A", "B", "c", "C"]
+
+
+def test_what_ended_at_once_cannot_be_cancelled_any_more() -> None:
+    def use(begin: Begin) -> Any:
+        task = begin(ends_at_once())
+        task.cancel()
+        return task
+
+    assert in_a_callback(use) == "done"
+
+
+def test_nothing_is_left_behind_when_it_is_closed() -> None:
+    async def main() -> int:
+        at_once = AtOnce()
+        await asyncio.sleep(0)
+        at_once.close()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(main()) == 1
 
 
 # -- through the pump ----------------------------------------------------------------------------
