@@ -220,7 +220,7 @@ class Engine:
         elif fill.kind in FORCED:
             self.books.external_at = event.at
             self.volatile.forced.append(fill)
-        elif fill.key in book.unmatched or fill.client_order_id not in book.orders:
+        elif fill.client_order_id not in book.orders or fill.key in book.unmatched:
             self.volatile.dirty(fill.leg)
         if fill.leg is Leg.SPOT:
             self.volatile.progress_at = event.at

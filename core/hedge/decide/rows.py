@@ -9,6 +9,8 @@ from hedge.decide.commands import AnyCommand
 from hedge.decide.events import AnyEvent
 
 AnyEntry = AnyEvent | AnyCommand
+PASSING = frozenset(events.PASSING + commands.PASSING)
+"""The entries that are never written down."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,9 +26,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     futures_mid: Decimal | None = None
 
 
-_PASSING = frozenset(events.PASSING + commands.PASSING)
-
-
 def belongs(entry: AnyEntry) -> bool:
     """Return whether an entry is ever written down."""
-    return type(entry) not in _PASSING
+    return type(entry) not in PASSING
