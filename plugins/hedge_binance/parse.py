@@ -50,6 +50,7 @@ _FORCED = (
     ("autoclose-", FillKind.LIQUIDATION),
 )
 """Client ids of the venue's own orders (USD-M "Event: Order Update")."""
+_FORCED_PREFIXES = tuple(prefix for prefix, _ in _FORCED)
 
 
 def decoder(kind: type[T]) -> Callable[[bytes | memoryview | msgspec.Raw], T]:
@@ -191,9 +192,8 @@ def kind_of(execution: str, status: str, client_id: str) -> FillKind:
 
     ``CALCULATED`` is the liquidation's execution; a type that is not known is UNKNOWN (F26).
     """
-    for prefix, kind in _FORCED:
-        if client_id.startswith(prefix):
-            return kind
+    if client_id.startswith(_FORCED_PREFIXES):
+        return next(kind for prefix, kind in _FORCED if client_id.startswith(prefix))
     if execution == "TRADE":
         return FillKind.TRADE
     if execution == "CALCULATED":

@@ -75,11 +75,10 @@ class Pump:
         if self.record is not None:
             self.record(event)
         commands = engine.handle(event)
-        if not commands and not engine.touched:
+        entries: list[AnyEntry] = [event] if engine.touched and belongs(event) else []
+        if not commands and not entries:
             return  # most quotes
-        entries: list[AnyEntry] = [command for command in commands if belongs(command)]
-        if engine.touched and belongs(event):
-            entries.insert(0, event)
+        entries += [command for command in commands if belongs(command)]
         rows: tuple[Row, ...] = ()
         if entries:
             market = engine.market
