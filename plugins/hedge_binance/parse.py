@@ -71,6 +71,7 @@ def _name_of(kind: object) -> str:
 
 
 _spot_event: Callable[..., wire.SpotEvent] = msgspec.json.Decoder(wire.SpotEvent).decode
+_spot_news = msgspec.json.Decoder(wire.SpotNews).decode
 _futures_event: Callable[..., wire.FuturesEvent] = msgspec.json.Decoder(wire.FuturesEvent).decode
 _named = decoder(wire.Named)
 api_frame = decoder(wire.ApiFrame)
@@ -89,6 +90,14 @@ def spot_event(payload: bytes | memoryview | msgspec.Raw) -> wire.SpotEvent | No
     except msgspec.MsgspecError as error:
         _must_be_idle(payload, error)
     return None
+
+
+def spot_news(payload: bytes) -> wire.SpotEvent | None:
+    """Return the event of a whole frame, read in one pass; None for any other frame."""
+    try:
+        return _spot_news(payload).event
+    except msgspec.MsgspecError:
+        return None
 
 
 def futures_event(payload: bytes | memoryview | msgspec.Raw) -> wire.FuturesEvent | None:
@@ -116,7 +125,7 @@ def finite(*values: Decimal) -> None:
 def sound(*values: Decimal) -> None:
     """Raise `Malformed` also for what is below zero."""
     for value in values:
-        if not value.is_finite() or not ZERO <= value < LARGEST:
+        if not (value.is_finite() and ZERO <= value < LARGEST):
             raise Malformed(f"binance: the number {value}")
 
 

@@ -10,7 +10,7 @@ from hedge_binance.cold import Cold
 from hedge_binance.gateway import AccountStream, Gateway, all_trades, client_ids, rate_of
 from hedge_binance.instruments import Listing
 from hedge_binance.link import Link
-from hedge_binance.order_entry import OK, OrderEntry, frame_of
+from hedge_binance.order_entry import OK, OrderEntry
 
 SUBSCRIBE = "userDataStream.subscribe.signature"
 TRADES_WINDOW_MS = 86_400_000
@@ -71,12 +71,20 @@ class SpotStream(AccountStream):
     # -- frames ----------------------------------------------------------------------------------
 
     def _on_frame(self, _: Line, view: memoryview) -> None:
-        frame = frame_of(view)
+        payload = bytes(view)  # of an answer, parts outlive the view
+        event = parse.spot_news(payload)
+        if event is not None:
+            self._on_event(event)
+        else:
+            self._on_other(parse.api_frame(payload))
+        self.audience.heard()
+
+    def _on_other(self, frame: wire.ApiFrame) -> None:
+        """Take an answer, or an event that is unknown or damaged, and say which."""
         if bytes(frame.event):
             self._on_event(parse.spot_event(frame.event))
         else:
             self.entry.answered(frame)
-        self.audience.heard()
 
     def _on_event(self, event: wire.SpotEvent | None) -> None:
         match event:

@@ -206,6 +206,12 @@ class ApiFrame(msgspec.Struct, frozen=True):
     event: msgspec.Raw = msgspec.Raw()
 
 
+class SpotNews(msgspec.Struct, frozen=True):
+    """A frame of the spot connection with an event that we know."""
+
+    event: SpotEvent
+
+
 class StreamFrame(msgspec.Struct, frozen=True):
     """Anything a combined stream says: an event of a stream, or a response (``id``)."""
 

@@ -54,13 +54,13 @@ def _futures(engine: "Engine") -> bool:
     if not change:
         notes.misses = 0
         return True
-    quote = engine.market.quotes[Leg.FUTURES]
-    if quote is None:
+    mid = engine.market.mid(Leg.FUTURES)
+    if mid is None:
         engine.volatile.price_hot = True
         engine.hold(Reason.NO_PRICE, "leg=futures")
         return False
-    cap = exposure.position_cap(engine.terms, quote.mid, books.target or ZERO)
-    hedge = futures_task.plan(change, engine.position, engine.terms, quote.mid, cap)
+    cap = exposure.position_cap(engine.terms, mid, books.target or ZERO)
+    hedge = futures_task.plan(change, engine.position, engine.terms, mid, cap)
     if hedge is None:
         notes.misses = 0
         engine.hold(Reason.BELOW_MINIMUM, f"hedge={plain(change)}")

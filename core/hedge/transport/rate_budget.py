@@ -84,7 +84,7 @@ class RateBudget:
         the budget is closed to the others.
         """
         now = self._clock.now()
-        wait = max(0, self.closed_until(urgent=urgent) - now)
+        wait = max(0, (self._closed_until_urgent if urgent else self._closed_until) - now)
         for name, units in costs.items():
             window = self._windows[name]
             assert 0 <= units <= window.bucket.capacity, f"{name}: {units} units never fit"
