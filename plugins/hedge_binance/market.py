@@ -111,7 +111,6 @@ class Channel:
             self._lead = line.number
             for handler in handlers:
                 handler(frame.data)
-        self._told(self, _ALIVE)
 
     def _on_other(self, frame: wire.StreamFrame) -> None:
         if frame.id is not None:
@@ -231,9 +230,9 @@ class Market:
 
     def _state(self, _: Channel, news: object) -> None:
         """Say up when all that was dialled is up, down when the first of it goes."""
-        if news is _ALIVE or isinstance(news, StreamAlive):
+        if isinstance(news, StreamAlive):
             now = self.link.clock.now()
-            if self._told_up and now - self._told_at > self._every:
+            if self._told_up and now - self._told_at >= self._every // 2:  # two channels, one word
                 self._tell(_ALIVE)
             return
         dialled = [c for c in (self._book_channel, self._mark_channel) if c.socket is not None]
