@@ -87,6 +87,8 @@ COMBINATIONS = tuple(
     Legs(spot, futures) for spot in ("binance", "bybit") for futures in ("bybit", "binance")
 )
 
+OVER_CCXT = (Legs(f"{CCXT}binance", "bybit"), Legs("binance", f"{CCXT}bybit"))
+
 
 def wait_until(ready: Callable[[], Any], what: str, *, for_s: float = PATIENCE_S) -> Any:
     """Look until ``ready`` says something; an AssertionError says what never came."""

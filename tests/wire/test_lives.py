@@ -1,7 +1,8 @@
 """Goal: over the venues' own protocols a hedge lives its whole life, and the venues' books agree.
 
 Method: `hedge sim serve` behind the protocols of Binance and Bybit, the installed `hedge run`, each
-in processes of their own. Every combination of legs lives undisturbed; some lives are killed with
+in processes of their own. Every combination of legs lives undisturbed, and one more of each leg
+through the plugin of ccxt; some lives are killed with
 SIGKILL at moments drawn from a seed and started again with the same line; some meet every fault
 that the simulators know. The verdict is read from the venues: flat, no id twice, at no time more
 short than held, and the report equal to what the venues counted. `HEDGE_WIRE_KILLS` asks for more
@@ -19,7 +20,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from lives import COMBINATIONS, FUTURES, SPOT, Legs, Life, drawn
+from lives import COMBINATIONS, FUTURES, OVER_CCXT, SPOT, Legs, Life, drawn
 
 from hedge_sim.dialects.faults import SWITCHES
 
@@ -241,7 +242,7 @@ def test_the_lives_were_killed_often_enough(told: dict[Story, Future[Any]]) -> N
 
 WHOLE = [
     Story(f"whole {legs}", FIRST_SEED + number, legs, undisturbed)
-    for number, legs in enumerate(COMBINATIONS)
+    for number, legs in enumerate((*COMBINATIONS, *OVER_CCXT))
 ]
 
 
