@@ -124,9 +124,8 @@ class Engine:
             case e.QuoteSeen():
                 self.market.see_quote(event.leg, event.quote, at)
             case e.OrderReported():
-                self.touched = books.leg(event.leg).book_report(event.report, at)
+                self._absorb_report(event)
                 self.market.account_heard_at[event.leg] = at
-                self.volatile.accepted(event.leg)
             case e.FillSeen(fill=fill):
                 self.touched = self._absorb_fill(event)
                 self.market.account_heard_at[fill.leg] = at
@@ -207,6 +206,14 @@ class Engine:
             case _:
                 assert_never(event)
         books.notice_foreign(at)
+
+    def _absorb_report(self, event: e.OrderReported) -> None:
+        book = self.books.leg(event.leg)
+        self.touched = book.book_report(event.report, event.at)
+        if self.touched and book.turned_away(event.report.client_order_id):
+            self.volatile.refused(event.leg, "POST_ONLY_CANCELLED", event.at)
+        else:
+            self.volatile.accepted(event.leg)
 
     def _absorb_fill(self, event: e.FillSeen) -> bool:
         fill = event.fill

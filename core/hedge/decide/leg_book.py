@@ -12,7 +12,7 @@ import msgspec
 from hedge.decide import commands as c
 from hedge.decide import orders as o
 from hedge.decide.terms import LegTerms
-from hedge.model import Fill, FillKind, Leg, Order, OrderReport, ReportedStatus, Side
+from hedge.model import Fill, FillKind, Leg, Order, OrderReport, ReportedStatus, Side, TimeInForce
 from hedge.model.numbers import ZERO
 
 ORDERS_KEPT = 512
@@ -205,6 +205,21 @@ class LegBook:
         if report.venue_order_id and self.unmatched:
             touched |= self._match_again(at)
         return touched
+
+    def turned_away(self, client_order_id: str) -> bool:
+        """Return whether a post-only order was ended by the venue, unasked and unfilled.
+
+        Some venues refuse an order that would take, others accept it and cancel it at once.
+        """
+        record = self.orders.get(client_order_id)
+        return (
+            record is not None
+            and record.order is not None
+            and record.order.time_in_force is TimeInForce.POST_ONLY
+            and record.status is o.OrderStatus.CANCELLED
+            and not record.filled
+            and not record.cancel_asked_at
+        )
 
     def book_fill(self, fill: Fill, at: int) -> bool:
         """Take one execution, once (F19); return whether it was news."""

@@ -598,3 +598,27 @@ def test_an_acknowledged_alarm_whose_cause_stands_is_not_raised_again(building):
     building.run(300)
     pages = [x.key for x in building.seen(c.RaiseAlarm) if x.key == "UNHEDGED_PAGE"]
     assert len(pages) == 1 and building.books.alarms["UNHEDGED_PAGE"].acknowledged
+
+
+def test_a_venue_that_cancels_what_would_take_is_not_stormed(open_desk):
+    """Some venues accept a post-only order and end it at once, where others refuse it."""
+    desk = open_desk()
+    desk.script[SPOT].extend(["miss"] * 50)
+    desk.funding()
+    placed = len(desk.orders(SPOT))
+    for _ in range(100):
+        desk.blink(100)
+    assert desk.mode is Mode.INVENTORY and len(desk.orders(SPOT)) - placed <= 10
+    assert desk.engine.reason.startswith("RETRY_LATER")
+    desk.script[SPOT].clear()
+    desk.run(3)
+    assert desk.resting() is not None, "it goes on when the venue lets it rest"
+
+
+def test_an_order_that_we_cancel_ourselves_is_no_reason_to_wait(open_desk):
+    desk = open_desk()
+    desk.funding()
+    assert desk.resting() is not None
+    desk.venue.price = D(104)  # the touch leaves it
+    desk.run(1)
+    assert desk.resting() is not None and len(desk.orders(SPOT)) == 2
