@@ -15,7 +15,7 @@ import msgspec
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.terms import HedgeTerms
-from hedge.errors import Refused, Unreachable, redacted
+from hedge.errors import Limited, Refused, Unreachable, redacted
 from hedge.journal.committer import Committer
 from hedge.model import Leg, Order, OrderReport
 from hedge.model.numbers import MS, SECOND
@@ -194,7 +194,8 @@ class Effects:
                     why="no answer in time"
                     if error is None
                     else redacted(f"{_name(error)}: {error}"),
-                    refused=isinstance(error, Refused),
+                    # What is over a limit was no answer: it is asked again.
+                    refused=isinstance(error, Refused) and not isinstance(error, Limited),
                 )
             )
 

@@ -1,0 +1,158 @@
+"""Goal: what a venue could not say now is asked again, and no answer is taken for another.
+Method: the effects of one engine on a virtual clock, before a dry run's account whose reads fail as
+a script says.
+"""
+
+import asyncio
+from collections import deque
+from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
+from types import SimpleNamespace
+
+import pytest
+
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.errors import Limited, Refused, Unreachable
+from hedge.model import FundingRate, Leg, RateOrigin
+from hedge.model.numbers import HOUR, SECOND
+from hedge.runtime.clock import VirtualClock, VirtualLoop
+from hedge.runtime.dry import DryAccount, DryGateway
+from hedge.runtime.effects import EQUITY_APART, EQUITY_TIMEOUT, Effects
+from hedge.runtime.roles_open import Roles
+
+SYMBOLS = {Leg.SPOT: "BTC/USDT", Leg.FUTURES: "BTC/USDT:USDT"}
+START = 10_000 * HOUR + 1
+
+
+class Moody(DryGateway):
+    """Raises what stands in ``script`` before it answers; ``HANG`` never answers."""
+
+    HANG = object()
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.script = deque()
+
+    async def read_balances(self):
+        word = self.script.popleft() if self.script else None
+        if word is self.HANG:
+            await asyncio.get_running_loop().create_future()
+        if word is not None:
+            raise word
+        return await super().read_balances()
+
+
+class Source:
+    async def read_rate(self, symbol):
+        return FundingRate(
+            symbol=symbol,
+            rate=D("0.0001"),
+            interval_s=8 * 3_600,
+            next_at=START + 8 * HOUR,
+            observed_at=START,
+            origin=RateOrigin.LIVE,
+        )
+
+
+class Shown:
+    """Which instrument trades, and where its price is."""
+
+    def __init__(self):
+        self.prices = dict.fromkeys(Leg, D(100))
+
+    async def read_instrument(self, symbol):
+        return SimpleNamespace(symbol=symbol, status="TRADING")
+
+    def mid(self, leg):
+        return self.prices[leg]
+
+
+class Scene:
+    """One engine's effects; ``heard`` is what came of them, with the seconds since the start."""
+
+    def __init__(self):
+        self.loop = VirtualLoop()
+        self.clock = VirtualClock(self.loop)
+        self.clock.begin_at(START)
+        account = DryAccount(None, cash=D(1_000), at=START)
+        self.spot, futures = (Moody(account, leg, SYMBOLS[leg], self.clock) for leg in Leg)
+        self.shown = Shown()
+        self.heard = []
+        self.effects = Effects(
+            clock=self.clock,
+            roles=Roles(
+                spot_feed=self.shown,
+                spot_gateway=self.spot,
+                spot_check=None,
+                futures_feed=self.shown,
+                futures_gateway=futures,
+                futures_check=None,
+                funding=Source(),
+                shared_wallet=True,
+            ),
+            terms=SimpleNamespace(
+                spot=SimpleNamespace(instrument=SimpleNamespace(symbol=SYMBOLS[Leg.SPOT])),
+                futures=SimpleNamespace(instrument=SimpleNamespace(symbol=SYMBOLS[Leg.FUTURES])),
+            ),
+            mids=self.shown,
+            decided_at=self.clock.now,
+            feed=lambda event: self.heard.append(((self.clock.now() - START) / SECOND, event)),
+            committer=None,
+            end=self.heard.append,
+        )
+
+    def run(self, seconds, *commands):
+        async def main():
+            for command in commands:
+                self.effects.perform(command)
+            await self.clock.sleep_until(self.clock.now() + int(seconds * SECOND))
+
+        self.loop.run_until_complete(main())
+        return self.heard
+
+
+@pytest.fixture
+def scene():
+    made = Scene()
+    yield made
+    made.loop.run_until_complete(made.effects.close())
+    made.loop.close()
+
+
+AUDIT = c.AuditLeg(leg=Leg.SPOT, audit_id=1, ask_ids=(), fills_since=0)
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (Refused("no such key", code="-2015"), True),
+        (Limited("slow down", code="-1003", retry_after_s=9), False),
+        (Unreachable("gone"), False),
+    ],
+)
+def test_only_a_definite_no_makes_a_read_refused(scene, error, refused):
+    scene.spot.script.append(error)
+    ((_, unread),) = scene.run(1, AUDIT)
+    assert isinstance(unread, e.LegUnread) and unread.refused is refused
+
+
+def test_equity_is_read_until_it_succeeds(scene):
+    scene.spot.script += [Limited("slow down"), Moody.HANG, Unreachable("gone")]
+    ((after_s, seen),) = scene.run(60, c.ReadEquity(label="end"))
+    assert isinstance(seen, e.EquitySeen) and seen.label == "end"
+    assert after_s == pytest.approx((EQUITY_TIMEOUT + 3 * EQUITY_APART) / SECOND, abs=0.1)
+
+
+def test_nothing_is_valued_before_both_prices_are_known(scene):
+    scene.shown.prices[Leg.FUTURES] = None
+    assert scene.run(5, c.ReadEquity(label="start")) == []
+    scene.shown.prices[Leg.FUTURES] = D(101)
+    ((_, seen),) = scene.run(1)
+    assert (seen.spot_mid, seen.futures_mid) == (D(100), D(101))
+
+
+def test_a_newer_question_silences_the_older_one(scene):
+    scene.spot.script += [Unreachable("gone"), Unreachable("gone")]
+    scene.run(1, c.ReadEquity(label="settled"))
+    heard = scene.run(30, c.ReadEquity(label="end"))
+    assert [seen.label for _, seen in heard] == ["end"]
