@@ -17,8 +17,9 @@ class BinanceAccountCheck(Role):
 
     @property
     def _leg(self) -> Leg:
-        """The market that is asked for what holds of both."""
-        return Leg.SPOT if self.link.settings.hosts.spot_url else Leg.FUTURES
+        """The market that is asked for what holds of both: one that this account is used for."""
+        used = self.link.legs or set(Leg)
+        return Leg.SPOT if Leg.SPOT in used and self.link.settings.hosts.spot_url else Leg.FUTURES
 
     async def read_key_rights(self) -> KeyRights:
         """Return what the key may do; ``trade`` means every leg that it is used for here.
@@ -28,8 +29,7 @@ class BinanceAccountCheck(Role):
         """
         cold = await self.link.cold(self._leg)
         if self.link.settings.environment in _NO_SAPI:
-            account = await cold.read(wire.SpotAccount, lambda c: c.get_account(), 20)
-            return KeyRights(trade=account.can_trade, withdraw=False)
+            return KeyRights(trade=await self._may_trade(cold), withdraw=False)
         found = await cold.read(wire.KeyRestrictions, lambda c: c.get_account_api_permissions(), 1)
         rights = {
             Leg.SPOT: found.enable_spot_and_margin_trading,
@@ -43,6 +43,14 @@ class BinanceAccountCheck(Role):
             ip_bound=found.ip_restrict,
             expires_at=found.trading_authority_expiration_time * MS or None,
         )
+
+    async def _may_trade(self, cold: Cold) -> bool:
+        # A testnet has its own keys for each market: one of the other's would be refused.
+        if cold.leg is Leg.SPOT:
+            account = await cold.read(wire.SpotAccount, lambda c: c.get_account(), 20)
+            return account.can_trade
+        config = await cold.read(wire.AccountConfig, lambda c: c.futures_account_config(), 5)
+        return config.can_trade
 
     async def read_clock_offset_ms(self) -> int:
         """Return the venue's clock less ours."""

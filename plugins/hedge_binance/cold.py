@@ -64,6 +64,7 @@ class SdkClient(AsyncClient):  # type: ignore[misc]  # the SDK is not typed
         key: Key | None,
         settings: BinanceSettings,
         *,
+        sapi_url: str,
         stamp: Callable[[], int],
         heard: Callable[[Any], None],
     ) -> None:
@@ -81,7 +82,7 @@ class SdkClient(AsyncClient):  # type: ignore[misc]  # the SDK is not typed
         )
         hosts = settings.hosts
         self.API_URL = f"{hosts.spot_url}/api"
-        self.MARGIN_API_URL = f"{hosts.spot_url or hosts.futures_url}/sapi"
+        self.MARGIN_API_URL = f"{sapi_url}/sapi"
         self.FUTURES_URL = f"{hosts.futures_url}/fapi"
         self._stamp = stamp
         self._window_ms = settings.read_window_ms
@@ -144,8 +145,15 @@ class Cold:
         self._asked_at = 0
 
     async def __aenter__(self) -> Self:
+        hosts = self._settings.hosts
+        # Binance has /sapi on the spot host alone; a simulated market is its own whole venue.
+        own = self._futures and self._settings.environment == "local"
         self._client = SdkClient(
-            self._key, self._settings, stamp=self.offset.now_ms, heard=self._heard
+            self._key,
+            self._settings,
+            sapi_url=hosts.futures_url if own else hosts.spot_url,
+            stamp=self.offset.now_ms,
+            heard=self._heard,
         )
         return self
 
@@ -196,17 +204,20 @@ class Cold:
 
     # -- requests --------------------------------------------------------------------------------
 
-    async def read(self, kind: type[T], ask: Ask, weight: int, *, signed: bool = True) -> T:
-        """Ask for something that changes nothing.
+    async def read(
+        self, kind: type[T], ask: Ask, weight: int, *, signed: bool = True, urgent: bool = False
+    ) -> T:
+        """Ask for something that changes nothing; ``urgent`` may use what is kept for orders.
 
         Raise `Unreachable` without a usable answer, `Refused`, `Limited`, or `Missing` (-2013).
         """
         if signed:
             await self._fresh_clock()
-        return _decode(kind, await self._read(ask, weight))
+        return _decode(kind, await self._read(ask, weight, urgent=urgent))
 
-    async def _read(self, ask: Ask, weight: int) -> Any:
-        await self.budget.take({WEIGHT: weight}, timeout_ms=self._settings.read_timeout_ms)
+    async def _read(self, ask: Ask, weight: int, *, urgent: bool = False) -> Any:
+        if not urgent or self.budget.try_take({WEIGHT: weight}, urgent=True):
+            await self.budget.take({WEIGHT: weight}, timeout_ms=self._settings.read_timeout_ms)
         try:
             return await ask(self._open())
         except AnswerError as answer:

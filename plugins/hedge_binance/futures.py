@@ -1,8 +1,9 @@
 """The futures leg: orders on one connection, the account's news on another, reads over REST."""
 
+import contextlib
 from decimal import Decimal
 
-from hedge.errors import Missing, Refused, VenueError
+from hedge.errors import Limited, Missing, Refused, VenueError
 from hedge.model import (
     Balance,
     Fill,
@@ -127,6 +128,7 @@ class FuturesStream(AccountStream):
                 lambda c: c.futures_stream_keepalive(self._key),
                 1,
                 signed=False,
+                urgent=True,
             )
         except Missing:
             if self.private is not None:
@@ -134,8 +136,13 @@ class FuturesStream(AccountStream):
             raise
 
     async def _renew_for_probe(self, _: Line) -> None:
-        """Prove that the venue still serves our key; that the line carries, its pong proves."""
-        await self._renew()
+        """Prove that the venue still serves our key; that the line carries, its pong proves.
+
+        Over a limit nothing is proven, and nothing against it either: to drop the stream would
+        be to lose it, for no new key is given out then.
+        """
+        with contextlib.suppress(Limited):
+            await self._renew()
 
     async def _probe(self, line: Line) -> None:
         await self.entry.ask(line, "session.status", None, timeout_ms=self._timeout_ms)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from hedge_binance.market import Market
     from hedge_binance.spot import SpotStream
 
+VENUE = "binance"
+"""Also the name of the account where none is named."""
 BAD_SYMBOL = "-1121"
 IDS_KEPT = 4_096
 TROUBLES_KEPT = 100
@@ -76,6 +78,7 @@ class Link:
         self.futures: FuturesStream | None = None
         self.markets: dict[Leg, Market] = {}
         self._secrets = dict(context.secrets)
+        self._account = context.account or VENUE
         self._key: Key | None = None
         self._colds: dict[Leg, Cold] = {}
         self._found: dict[Leg, dict[str, Listing]] = {Leg.SPOT: {}, Leg.FUTURES: {}}
@@ -137,7 +140,7 @@ class Link:
     @property
     def key(self) -> Key:
         if self._key is None:
-            self._key = key_of(self._secrets)
+            self._key = key_of(self._secrets, self._account)
         return self._key
 
     @property

@@ -30,7 +30,7 @@ class Key(NamedTuple):
         return "Key(***)"
 
 
-def key_of(secrets: Mapping[str, str]) -> Key:
+def key_of(secrets: Mapping[str, str], account: str) -> Key:
     """Return the key of an account's secrets; raise `ConfigError` naming what is missing.
 
     ``private_key`` (Ed25519) is a PEM with any line ends, or the base64 of its PKCS 8 form in one
@@ -38,14 +38,14 @@ def key_of(secrets: Mapping[str, str]) -> Key:
     """
     api_key = secrets.get("api_key", "").strip()
     if not api_key:
-        raise ConfigError("binance: the account has no api_key")
+        raise ConfigError(f"binance: accounts.{account}.api_key is not set")
     private = secrets.get("private_key", "").strip()
     if private:
         pem = canonical_pem(private)
         return Key(api_key, Ed25519Signer(pem), pem=pem)
     secret = secrets.get("api_secret", "").strip()
     if not secret:
-        raise ConfigError("binance: the account has neither api_secret nor private_key")
+        raise ConfigError(f"binance: accounts.{account}: neither api_secret nor private_key is set")
     return Key(api_key, HmacSigner(secret), secret=secret)
 
 

@@ -333,6 +333,12 @@ class FuturesAsset(msgspec.Struct, frozen=True, rename="camel"):
     available_balance: Decimal
 
 
+class AccountConfig(msgspec.Struct, frozen=True, rename="camel"):
+    """``GET /fapi/v1/accountConfig``."""
+
+    can_trade: bool
+
+
 class FuturesAccount(msgspec.Struct, frozen=True, rename="camel"):
     assets: list[FuturesAsset]
 

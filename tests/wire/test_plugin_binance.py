@@ -52,6 +52,8 @@ from hedge_sim.dialects.server import SIM_KEY, SIM_SECRET, Keys
 
 SPOT, PERP = "BTC/USDT", "BTC/USDT:USDT"
 LIMIT_S = 15
+NOBODY = "http://127.0.0.1:9"
+"""The discard port: nothing listens there."""
 D = Decimal
 TAKING = D("0.005")
 """How far beyond the touch an order is put that is to be filled."""
@@ -241,6 +243,33 @@ def test_a_wrong_key_and_a_key_with_too_much_right():
                 with pytest.raises(Refused, match="binance -1022") as caught:
                     await other.prepare(PERP, 2)
                 assert "wrong" not in str(caught.value)
+
+    run(work)
+
+
+@pytest.mark.parametrize("environment", ["local", "testnet"])
+def test_a_spot_market_that_no_leg_uses_is_not_asked(environment):
+    """Its server may not run; on a testnet it has keys of its own."""
+
+    async def work():
+        async with desk(Leg.FUTURES) as it:
+            url = it.futures.url
+            ws = it.futures.ws_url
+            settings = {"environment": environment, "spot_url": NOBODY, "futures_url": url}
+            if environment == "testnet":
+                settings |= {"futures_ws_url": f"{ws}/ws-fapi/v1", "futures_stream_url": ws}
+            context = msgspec.structs.replace(
+                it.context, settings=BinanceSettings(**settings), shared={}
+            )
+            async with (
+                plugin.hedge_futures_gateway("binance", context) as gateway,
+                plugin.hedge_account_check("binance", context) as check,
+            ):
+                await gateway.prepare(PERP, 2)
+                rights = await check.read_key_rights()
+                assert rights.trade and not rights.withdraw
+                assert abs(await check.read_clock_offset_ms()) < 1_000
+                assert (await check.read_fees(PERP)).buy_asset == "USDT"
 
     run(work)
 
@@ -572,6 +601,24 @@ def test_an_expired_listen_key_is_a_gap():
             assert "listenKeyExpired" in down.why
             await it.futures_gateway.place_order(await it.order(Leg.FUTURES))
             await it.until(lambda: it.told(Leg.FUTURES, Fill))
+
+    run(work)
+
+
+def test_a_listen_key_is_kept_whatever_else_was_read():
+    """Neither a read budget that is used up nor a limit of the venue's drops the stream."""
+
+    async def work():
+        async with desk(Leg.FUTURES) as it:
+            stream = await it.listen(Leg.FUTURES)
+            budget = stream.cold.budget
+            while not budget.try_take({"weight": 1}):
+                pass
+            await it.until(lambda: len(it.told(Leg.FUTURES, StreamAlive)) >= 3)
+            budget.close(until=it.clock.now() + 3_600 * SECOND, urgent_too=True)
+            heard = len(it.told(Leg.FUTURES, StreamAlive))
+            await it.until(lambda: len(it.told(Leg.FUTURES, StreamAlive)) >= heard + 3)
+            assert not it.told(Leg.FUTURES, StreamDown)
 
     run(work)
 

@@ -18,7 +18,7 @@ from hedge.model.numbers import MS
 from hedge_binance.orders import OrderFrames, text
 from hedge_binance.sign import key_of
 
-KEY = key_of({"api_key": "the-key", "api_secret": "the-secret"})
+KEY = key_of({"api_key": "the-key", "api_secret": "the-secret"}, "mine")
 AT = 1_790_000_000_123 * MS + 456_789
 
 

@@ -42,12 +42,12 @@ ED25519 = "MC4CAQAwBQYDK2VwBCIEIIJEYWtGBrhACmb9Dvy+qa8WEf0lQOl1s4CLIAB9m89u"
     ],
 )
 def test_hmac_signs_as_published(payload, signature):
-    key = key_of({"api_key": API_KEY, "api_secret": SECRET})
+    key = key_of({"api_key": API_KEY, "api_secret": SECRET}, "mine")
     assert key.signer.sign(payload.encode()) == signature
 
 
 def test_ed25519_signs_as_published():
-    key = key_of({"api_key": "k", "private_key": ED25519})
+    key = key_of({"api_key": "k", "private_key": ED25519}, "mine")
     logon = "A\x01EXAMPLE\x01SPOT\x011\x0120240627-11:17:25.223"
     assert key.signer.sign(logon.encode()) == (
         "4MHXelVVcpkdwuLbl6n73HQUXUf1dse2PCgT1DYqW9w8AVZ1RACFGM+5UdlGPrQHrgtS3CvsRURC1oj73j8gCA=="
@@ -65,7 +65,7 @@ def test_ed25519_signs_as_published():
 )
 def test_a_key_is_one_key_however_it_is_written(written):
     """python-binance would take the longer forms for RSA keys."""
-    key = key_of({"api_key": "k", "private_key": written})
+    key = key_of({"api_key": "k", "private_key": written}, "mine")
     assert key.pem == canonical_pem(ED25519)
     assert len(key.pem) <= 120
     assert base64.b64decode(key.signer.sign(b"x"))
@@ -82,6 +82,6 @@ def test_a_key_is_one_key_however_it_is_written(written):
 )
 def test_a_key_that_is_none_is_named_and_never_quoted(secrets, word):
     with pytest.raises(ConfigError, match=word) as caught:
-        key_of(secrets)
+        key_of(secrets, "mine")
     for value in secrets.values():
         assert len(value) < 3 or value not in str(caught.value)
