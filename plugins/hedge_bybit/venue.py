@@ -24,6 +24,8 @@ from hedge_bybit.public import PublicStream
 from hedge_bybit.reads import Reads
 from hedge_bybit.user import UserStream
 
+VENUE = "bybit"
+"""Also the name of the account where none is named."""
 TIME_PATH = "/v5/market/time"
 CLOCK_EVERY = 20 * SECOND
 """How often the venue's clock is read; it keeps the connection for orders by REST open, too."""
@@ -49,8 +51,8 @@ class BybitVenue:
         self.prepared: set[str] = set()
         """Perpetuals whose mode was read: what a question about the mode is about."""
         hosts = self.settings.hosts
-        self._account = context.account
-        self._access = Access.of(context.secrets, context.account) if context.secrets else None
+        self._account = context.account or VENUE
+        self._access = Access.of(context.secrets, self._account) if context.secrets else None
         self.rest = Rest(hosts.rest, name="bybit rest", clock=self.clock, on_trouble=_tell)
         budget = RateBudget(
             self.clock,
@@ -124,7 +126,7 @@ class BybitVenue:
     def access(self) -> Access:
         """Return the account's key; raise `ConfigError` where none is configured."""
         if self._access is None:
-            raise ConfigError(f"bybit: accounts.{self._account or 'NAME'}.api_key is not set")
+            raise ConfigError(f"bybit: accounts.{self._account}.api_key is not set")
         return self._access
 
     def public(self, leg: Leg) -> PublicStream:

@@ -28,12 +28,21 @@ def test_writes_a_private_file_that_runs(
     assert run_line(line) == 0
     captured = capsys.readouterr()
     assert captured.out == "hedge.toml\n"
-    assert "0600" in captured.err
+    assert "0600" in captured.err and "NAME" not in captured.err
+    for name in ("binance", "carry"):
+        assert f"accounts__{name}__api_key, accounts__{name}__api_secret" in captured.err
     path = tmp_path / "hedge.toml"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     resolved = resolve(environ={}, cwd=tmp_path)
     assert resolved.names == ("eth",)
-    assert resolved.settings.accounts["carry"].venue == "bybit"
+    accounts = {name: one.venue for name, one in resolved.settings.accounts.items()}
+    assert accounts == {"binance": "binance", "carry": "bybit"}
+
+
+def test_the_simulated_venue_is_not_asked_for_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_line(["init"]) == 0
+    assert "secrets" not in capsys.readouterr().err
+    assert "[accounts" not in Path("hedge.toml").read_text()
 
 
 def test_never_overwrites(tmp_path: Path) -> None:

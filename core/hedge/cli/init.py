@@ -16,7 +16,7 @@ TEMPLATE = """\
 # A commented line shows the default.
 #
 # No secret belongs here. Keys lie in files of mode 0600 in `secrets/` beside this file, or in
-# systemd credentials, named accounts__NAME__api_key and accounts__NAME__api_secret.
+# systemd credentials, named after the account, as is said at its table below.
 
 [run]
 # speed = "real"                # max or a factor: only on simulated venues
@@ -82,6 +82,8 @@ usd = "{usd}"                   # the target; or quantity = "0.15" with limits.n
 # retry_ms = 2000
 {accounts}"""
 
+SIMULATED_VENUE = "sim"
+KEYS = ("api_key", "api_secret")
 VENUE = """\
 [venues.{name}]
 # environment = "live"          # live, testnet, demo, local; live also needs `hedge run --live`
@@ -117,8 +119,21 @@ def init(
     with os.fdopen(opened, "w", encoding="utf-8") as file:
         file.write(text)
     print(path)
-    say("secrets go into files of mode 0600 in secrets/ beside it, as accounts__NAME__api_key")
+    names = [name for name, _ in accounts_of(spot, futures)]
+    if names:
+        files = ", ".join(f"accounts__{name}__{key}" for name in names for key in KEYS)
+        say(f"keys go into files of mode 0600 in secrets/ beside it: {files}")
     say("next: hedge config show, then hedge run")
+
+
+def accounts_of(spot: str, futures: str) -> list[tuple[str, str]]:
+    """Return (account, venue) of both legs, each once; the simulated venue needs no keys."""
+    from hedge.config.values import VenueRef
+
+    legs = [VenueRef.parse(text) for text in (spot, futures)]
+    return list(
+        dict.fromkeys((leg.account_name, leg.venue) for leg in legs if leg.venue != SIMULATED_VENUE)
+    )
 
 
 def render(*, spot: str, futures: str, symbol: str, usd: str) -> str:
@@ -131,13 +146,11 @@ def render(*, spot: str, futures: str, symbol: str, usd: str) -> str:
     resolve(environ={}, cwd=Path(os.devnull), flags=flags)
     legs = [VenueRef.parse(text) for text in (spot, futures)]
     venues = "\n".join(
-        SIMULATED if name == "sim" else VENUE.format(name=_key(name))
+        SIMULATED if name == SIMULATED_VENUE else VENUE.format(name=_key(name))
         for name in dict.fromkeys(leg.venue for leg in legs)
     )
     accounts = "".join(
-        ACCOUNT.format(name=account, venue=venue)
-        for account, venue in dict.fromkeys((leg.account, leg.venue) for leg in legs)
-        if account
+        ACCOUNT.format(name=account, venue=venue) for account, venue in accounts_of(spot, futures)
     )
     return TEMPLATE.format(
         name=symbol.partition("/")[0].lower(),

@@ -19,15 +19,17 @@ def objections(
     name = f"accounts.{ref.account_name}"
     found = []
     if not rights.trade:
-        found.append(f"{ref}: the key may not trade; give it the right to at the venue")
+        found.append(
+            f"{ref}: KEY_NO_TRADE: the key may not trade; give it the right to at the venue"
+        )
     if rights.withdraw and not account.allow_withdraw:
         found.append(
-            f"{ref}: the key can withdraw; take that right away at the venue,"
+            f"{ref}: KEY_WITHDRAWS: the key can withdraw; take that right away at the venue,"
             f" or set {name}.allow_withdraw"
         )
     if environment == "live" and rights.ip_bound is False and not account.allow_any_ip:
         found.append(
-            f"{ref}: the key works from any address; bind it to this server's at the venue,"
-            f" or set {name}.allow_any_ip"
+            f"{ref}: KEY_ANY_IP: the key works from any address; bind it to this server's at the"
+            f" venue, or set {name}.allow_any_ip"
         )
     return tuple(found)

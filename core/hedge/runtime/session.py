@@ -220,7 +220,8 @@ class Session:
         try:
             instrument: Instrument = await self._read(lambda: feed.read_instrument(symbol))
         except Missing as error:
-            raise ConfigError(str(error)) from None
+            text = f"SYMBOL_UNKNOWN: {error}: choose a symbol that both venues trade"
+            raise ConfigError(text) from None
         fees = await self._read(lambda: check.read_fees(symbol))
         limits = gateway.limits
         return LegTerms(
