@@ -421,6 +421,16 @@ def test_another_boot_puts_every_leased_id_in_doubt(building):
     assert building.held == (10, -10)
 
 
+def test_a_clock_behind_the_venue_buries_no_leased_id_early(building):
+    """The time of its signature is not known: its fence is counted on our clock alone."""
+    building.clock_offset = dict.fromkeys(building.clock_offset, 3600 * SECOND)
+    building.start("default", boot="another")
+    building.run(FENCE_S - 1)
+    assert building.books.in_doubt and not building.seen(c.DeclareDead)
+    building.run(3)
+    assert not building.books.in_doubt
+
+
 def test_another_boot_finds_an_order_that_the_lost_pages_held(building):
     book = building.books.spot
     lost = building.resting()
