@@ -132,6 +132,7 @@ class Books:
     def restart(self, boot_id: str, epoch: int, at: int) -> None:
         died = bool(self.boot_id) and self.boot_id != boot_id
         self.moded_at = min(self.moded_at, at)
+        self.tally.last_at = min(self.tally.last_at, at)  # or a clock set back counts nothing more
         self.boot_id, self.epoch = boot_id, epoch
         for book in (self.spot, self.futures):
             book.restart(epoch, at, machine_died=died, prefix=self.terms.prefix)

@@ -10,6 +10,8 @@ from hedge.model.numbers import MINUTE, ZERO
 
 POLL_APART = MINUTE
 """Two live polls closer than this are one observation."""
+GAP_INTERVALS = 2
+"""Observations further apart than so many intervals are not consecutive."""
 
 
 class FundingTally(msgspec.Struct, kw_only=True):
@@ -30,16 +32,20 @@ def observe(tally: FundingTally, rate: FundingRate, terms: FundingTerms, at: int
     """Count ``rate`` if it is an observation; return whether it was one.
 
     A carried rate is the last settlement said again and proves nothing new; a live poll counts at
-    least a minute after the one before, and while it is fresh; NaN or a rate without its interval
-    never counts.
+    least a minute after the one before, and while it is fresh; NaN, a rate without its interval or
+    one from the future never counts. Behind a gap of more than two intervals the count starts over.
     """
     if not rate.usable or rate.origin is RateOrigin.CARRIED:
         return False
-    if rate.origin is RateOrigin.LIVE and abs(at - rate.observed_at) > seconds(terms.stale_s):
+    age = at - rate.observed_at
+    old = rate.origin is RateOrigin.LIVE and age > seconds(terms.stale_s)
+    if old or -age > seconds(terms.stale_s):
         return False
     apart = POLL_APART if rate.origin is RateOrigin.LIVE else 1
     if rate.observed_at < tally.last_at + apart:
         return False
+    if rate.observed_at - tally.last_at > GAP_INTERVALS * seconds(rate.interval_s):
+        tally.below = 0  # what was seen before a long silence is not consecutive
     tally.last_at = rate.observed_at
     tally.last_rate_8h = rate.per_8h
     tally.interval_s = rate.interval_s
