@@ -14,6 +14,8 @@ Millis = Annotated[int, Field(ge=1, le=60_000)]
 Seconds = Annotated[int, Field(ge=1, le=600)]
 PerSecond = Annotated[int, Field(ge=2, le=400)]
 PROBE_TIMEOUT_MAX_MS = 3_000
+PACE_MAX_MS = 1_500
+"""The venue's second slides: an order that must wait much longer for it is refused here."""
 SCHEMES = {"rest_url": ("https", "http"), "stream_url": ("wss", "ws"), "public_url": ("wss", "ws")}
 
 
@@ -107,10 +109,16 @@ class BybitSettings(BaseModel):
         return min(self.silence_max_ms, PROBE_TIMEOUT_MAX_MS)
 
     @property
+    def pace_max_ms(self) -> int:
+        """Return how long an order may wait for the rate: it still has to arrive in its window."""
+        return min(PACE_MAX_MS, self.recv_window_ms * 3 // 4)
+
+    @property
     def limits(self) -> VenueLimits:
+        """Return the venue's times; an answer's begins when the order leaves, after that wait."""
         return VenueLimits(
             recv_window_ms=self.recv_window_ms,
             processing_max_ms=self.processing_max_ms,
             read_lag_ms=self.read_lag_ms,
-            ack_timeout_ms=self.ack_timeout_ms,
+            ack_timeout_ms=self.pace_max_ms + self.ack_timeout_ms,
         )

@@ -43,8 +43,6 @@ from hedge_bybit.own_orders import OwnOrders
 
 RESTARTING = 10019
 """The service takes no new requests on this connection; those under way are not affected."""
-PACE_MAX_MS = 1_500
-"""The window is a second, and slides: an order that must wait much longer is refused here."""
 PACED_OUT = "RATE_BUDGET"
 CONFIRM_MS = 500
 """How long the end of a cancelled order may take to arrive before it is asked for."""
@@ -170,7 +168,7 @@ class OrderEntry:
     async def _pace(self, name: str, wait: int, *, urgent: bool) -> None:
         """Wait for room in the venue's second; the core meanwhile adds up what comes."""
         clock = self._clock
-        until = clock.now() + PACE_MAX_MS * MS
+        until = clock.now() + self._settings.pace_max_ms * MS
         while wait:
             if clock.now() + wait > until:
                 raise Limited(

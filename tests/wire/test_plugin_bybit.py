@@ -32,6 +32,7 @@ from hedge.model import (
     StreamUp,
     TimeInForce,
 )
+from hedge.model.numbers import MS, SECOND
 from hedge.roles import VenueContext
 from hedge.runtime.clock import RealClock
 from hedge_bybit import plugin
@@ -42,7 +43,6 @@ from hedge_sim.dialects.server import Keys
 D = Decimal
 SPOT, PERP = "BTC/USDT", "BTC/USDT:USDT"
 WAIT_S = 8
-SECOND = 1_000_000_000
 HOUR_S = 3_600
 
 
@@ -390,6 +390,40 @@ def test_a_late_timestamp_is_refused_and_a_rate_limit_says_so():
         assert not desk.told("spot", Fill)
 
     run(scenario)
+
+
+SLOW = {"futures_orders_per_second": 2, "spot_orders_per_second": 2, "orders_reserve": 0}
+
+
+def test_the_wait_for_the_rate_is_no_part_of_the_wait_for_an_answer():
+    async def scenario(desk):
+        await desk.listen()
+        for _ in range(2):
+            await desk.futures.place_order(desk.order(Leg.FUTURES, Side.SELL, "0.001", by="0.002"))
+        desk.strike("late_answer", match="create", ms=800)
+        begun = desk.clock.now()
+        async with asyncio.timeout(desk.futures.limits.ack_timeout_ms / 1_000):
+            order = desk.order(Leg.FUTURES, Side.SELL, "0.001", by="0.002")
+            report = await desk.futures.place_order(order)
+        assert report.client_order_id == order.client_order_id
+        assert desk.clock.now() - begun > 1_100 * MS, "it waited for both"
+
+    run(scenario, desk=SLOW | {"ack_timeout_ms": 1_100})
+
+
+def test_an_order_that_would_arrive_after_its_window_is_refused_unsent():
+    async def scenario(desk):
+        await desk.listen()
+        for _ in range(2):
+            await desk.futures.place_order(desk.order(Leg.FUTURES, Side.SELL, "0.001", by="0.002"))
+        begun = desk.clock.now()
+        with pytest.raises(Limited) as limited:
+            await desk.futures.place_order(desk.order(Leg.FUTURES, Side.SELL, "0.001", by="0.002"))
+        assert limited.value.code == "RATE_BUDGET"
+        assert desk.clock.now() - begun < 500 * MS, "said at once"
+        assert len(desk.server.house.orders(Leg.FUTURES)) == 2
+
+    run(scenario, desk=SLOW | {"recv_window_ms": 800})
 
 
 def test_more_orders_than_the_limit_are_paced_and_none_is_refused():

@@ -67,5 +67,5 @@ def test_what_is_refused(settings):
 def test_the_limits_follow_the_settings():
     found = BybitSettings(recv_window_ms=1_000, ack_timeout_ms=500).limits
     assert isinstance(found, VenueLimits)
-    assert (found.recv_window_ms, found.ack_timeout_ms) == (1_000, 500)
+    assert (found.recv_window_ms, found.ack_timeout_ms) == (1_000, 750 + 500)
     assert found.fence_ms == 1_000 + 10_000 + 4_000 + 1_000
