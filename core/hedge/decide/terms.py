@@ -27,6 +27,7 @@ class LegTerms(msgspec.Struct, frozen=True, kw_only=True):
 
     instrument: Instrument
     account: str = ""
+    """Whose keys, in which environment; "" where an older program has not said so."""
     maker_fee: Decimal = ZERO
     taker_fee: Decimal = ZERO
     fee_in_base: bool = False

@@ -15,6 +15,7 @@ import msgspec
 from hedge.config.dirs import prepare_dir
 from hedge.config.plan import RunPlan
 from hedge.config.settings import hedge_terms_parts
+from hedge.config.values import VenueRef
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.engine import Engine
@@ -120,6 +121,7 @@ class Session:
         if self._clock.virtual:
             self._clock.begin_at(last_at)
         _same_instruments(terms, before, self.engine)
+        _same_accounts(terms, before, self.engine)
         self._objections = await self._judge_keys()
         futures = terms.futures.instrument.symbol
         await self._read(lambda: self.roles.futures_gateway.prepare(futures, terms.limits.leverage))
@@ -200,10 +202,14 @@ class Session:
             name=self.name,
             prefix=id_prefix(self.name, self.log.created_at),
             spot=await self._leg_terms(
-                roles.spot_feed, roles.spot_gateway, roles.spot_check, settings.symbol
+                settings.spot_ref,
+                settings.symbol,
+                (roles.spot_feed, roles.spot_gateway, roles.spot_check),
             ),
             futures=await self._leg_terms(
-                roles.futures_feed, roles.futures_gateway, roles.futures_check, settings.perpetual
+                settings.futures_ref,
+                settings.perpetual,
+                (roles.futures_feed, roles.futures_gateway, roles.futures_check),
             ),
             usd=settings.usd,
             quantity=settings.quantity,
@@ -215,8 +221,9 @@ class Session:
         )
 
     async def _leg_terms(
-        self, feed: MarketFeed, gateway: OrderGateway, check: AccountCheck, symbol: str
+        self, ref: VenueRef, symbol: str, roles: tuple[MarketFeed, OrderGateway, AccountCheck]
     ) -> LegTerms:
+        feed, gateway, check = roles
         try:
             instrument: Instrument = await self._read(lambda: feed.read_instrument(symbol))
         except Missing as error:
@@ -226,6 +233,7 @@ class Session:
         limits = gateway.limits
         return LegTerms(
             instrument=instrument,
+            account=f"{ref.account_name} ({self._host.environment(ref.venue)})",
             maker_fee=fees.maker,
             taker_fee=fees.taker,
             fee_in_base=fees.buy_asset == instrument.base,
@@ -398,6 +406,19 @@ def _same_instruments(terms: HedgeTerms, before: HedgeTerms | None, engine: Engi
                 f"{now.instrument.symbol} on {now.instrument.venue} has changed its units since"
                 f" this hedge was opened: {then.instrument.fingerprint()} ->"
                 f" {now.instrument.fingerprint()}; unwind it by hand"
+            )
+
+
+def _same_accounts(terms: HedgeTerms, before: HedgeTerms | None, engine: Engine) -> None:
+    """Refuse to look for an open hedge on another account, or on a testnet: it would seem lost."""
+    if before is None or not (engine.inventory or engine.position):
+        return
+    for now, then in ((terms.spot, before.spot), (terms.futures, before.futures)):
+        if then.account and now.account != then.account:
+            raise SafetyRefusal(
+                f"this hedge was opened with {now.instrument.symbol} on the account {then.account}"
+                f" of {now.instrument.venue}, not on {now.account}; unwind it there, or name the"
+                " other hedge otherwise"
             )
 
 

@@ -1,0 +1,77 @@
+"""Goal: an open hedge goes on only where it was opened.
+
+Method: a session on the simulated venue adopts coins; a second one opens its journal with another
+account in the configuration.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from hedge.config.layers import Flags
+from hedge.config.plan import RunPlan
+from hedge.config.resolver import resolve
+from hedge.decide import events as e
+from hedge.errors import SafetyRefusal
+from hedge.plugins.host import load_plugins
+from hedge.runtime.clock import VirtualClock, VirtualLoop
+from hedge.runtime.session import Session
+
+CONFIG = """
+[run]
+speed = "max"
+[venues.sim]
+data = "bundled:btc-8h"
+[venues.sim.balances]
+USDT = "20000"
+BTC = "1"
+[hedges.one]
+spot = "sim{spot}"
+futures = "sim{futures}"
+symbol = "BTC/USDT"
+usd = "1500"
+"""
+
+
+def live(folder: Path, *, spot: str = "", futures: str = "", adopt: str = "") -> Decimal:
+    """Open the hedge, let it stop, and return the coins it held then."""
+    path = folder / "hedge.toml"
+    path.write_text(CONFIG.format(spot=spot, futures=futures))
+    path.chmod(0o600)
+    resolved = resolve(environ={}, cwd=folder, config_path=path, flags=Flags(names=("one",)))
+    plan = RunPlan(
+        resolved=resolved, names=("one",), request_id="line", speed="max", state_dir=folder,
+        runtime_dir=folder, environments={"sim": "local"},
+        adopt=Decimal(adopt) if adopt else None,
+    )  # fmt: skip
+    loop = VirtualLoop()
+
+    async def main() -> Decimal:
+        clock = VirtualClock(loop)
+        host = load_plugins(["sim"], venues=resolved.settings.venues)
+        session = Session("one", plan, host, clock)
+        try:
+            await session.open({})
+            await session.start()
+            await clock.sleep_until(clock.now() + 10_000_000_000)
+            session.ask(
+                e.OperatorAsked(at=clock.now(), verb=e.Verb.STOP, request_id=f"stop {clock.now()}")
+            )
+            await session.ended
+        finally:
+            await session.close()
+        return session.engine.inventory
+
+    try:
+        return loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize("leg", ["spot", "futures"])
+def test_an_open_hedge_is_not_looked_for_on_another_account(tmp_path, leg):
+    assert live(tmp_path, adopt="0.1") == Decimal("0.1")
+    with pytest.raises(SafetyRefusal, match=r"opened with BTC/USDT.* on the account sim \(local\)"):
+        live(tmp_path, **{leg: "@other"})
+    assert live(tmp_path) == Decimal("0.1"), "and goes on where it was"
