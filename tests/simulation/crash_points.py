@@ -51,7 +51,10 @@ def plan_of(seed: int) -> Plan:
 
 def tell(case: Case, **rest: Any) -> Result:
     """Run one case."""
-    return Episode(plan_of(case.seed), deaths=case.deaths, **rest).run()
+    episode = Episode(plan_of(case.seed), deaths=case.deaths, **rest)
+    result = episode.run()
+    episode.world.leave()
+    return result
 
 
 def cases_of(seed: int, *, again: bool = False) -> list[Case]:

@@ -3,9 +3,11 @@
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import EnumType
 from typing import Any, TypeVar
 
 from attribution import CAUSES, Span
@@ -16,7 +18,6 @@ JUDGE_EVERY = 5
 """The history of every fifth seed is read by the checker; it costs an eighth of a story."""
 FENCE_S = 25.0
 """The longest fence of the swarm, in whole seconds: what lasts longer has to be explained."""
-COLLECT_EVERY = 25
 T = TypeVar("T")
 
 
@@ -125,26 +126,44 @@ def run_some(seeds: Sequence[int], options: dict[str, Any]) -> Total:
     options = dict(options)
     every = options.pop("judge_every", JUDGE_EVERY)
     total = Total(edition=options.get("edition", EDITION))
-    gc.collect()
-    gc.freeze()  # what was imported needs no looking through, once and again
+    for seed in seeds:
+        total.add(attempt(seed, judged=seed % every == 0, **options))
+    return total
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Spare what only costs time: the collector, as a world leaves no cycles behind, and a hook.
+
+    Before Python 3.12 every mention of an enum's member asks first whether its class has a hook for
+    members that are not there. Without it the same members are found, eight times as fast.
+    """
+    hook = vars(EnumType).get("__getattr__")
     gc.disable()
+    if hook is not None:
+        del EnumType.__getattr__
     try:
-        for number, seed in enumerate(seeds, 1):
-            total.add(attempt(seed, judged=seed % every == 0, **options))
-            if number % COLLECT_EVERY == 0:
-                gc.collect()
+        yield
     finally:
         gc.enable()
-        gc.unfreeze()
-    return total
+        if hook is not None:
+            EnumType.__getattr__ = hook
+
+
+def quickly(work: Callable[..., T], part: Any, rest: Any) -> T:
+    """Return ``work(part, rest)``, which runs worlds and nothing else."""
+    with undisturbed():
+        found = work(part, rest)
+    gc.collect()
+    return found
 
 
 def spread(work: Callable[..., T], parts: Sequence[Any], rest: Any, processes: int) -> list[T]:
     """Return ``work(part, rest)`` for every part, in their order, on some processes."""
     if processes <= 1:
-        return [work(part, rest) for part in parts]
+        return [quickly(work, part, rest) for part in parts]
     with ProcessPoolExecutor(processes) as pool:
-        return list(pool.map(work, parts, [rest] * len(parts)))
+        return list(pool.map(quickly, [work] * len(parts), parts, [rest] * len(parts)))
 
 
 def run_many(first: int, count: int, *, processes: int = 2, **options: Any) -> Total:

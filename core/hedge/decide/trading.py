@@ -184,7 +184,7 @@ def _blocked(engine: "Engine", side: Side, *, hedged: bool) -> tuple[str, str] |
     if books.paused and side is Side.BUY:
         return Reason.PAUSED, ""
     if not hedged and not repairing:
-        return Reason.HEDGE_FIRST, engine.describe_delta()
+        return Reason.HEDGE_FIRST, "" if engine.reason else engine.describe_delta()
     if books.equity_wanted:
         return Reason.EQUITY_READ, ""
     unwinding = books.mode is Mode.LIQUIDATION and side is Side.SELL

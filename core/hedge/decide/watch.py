@@ -332,16 +332,15 @@ def _margin(engine: "Engine") -> None:
     if audit is None:
         return
     ratio = audit.margin_ratio
-    if ratio is not None:
+    if ratio is not None and ratio < MARGIN_WARN:
+        engine.settle("MARGIN")
+    elif ratio is not None:
         text = f"margin ratio is {plain((ratio * 100).quantize(Decimal('0.1')))} %"
         if ratio >= MARGIN_PAGE:
             engine.alarm("MARGIN_PAGE", "page", text)
         if ratio >= MARGIN_FREEZE:
             engine.trip("MARGIN", Trip.FREEZE_SPOT, text)
-        if ratio >= MARGIN_WARN:
-            engine.alarm("MARGIN", "warning", text)
-        else:
-            engine.settle("MARGIN")
+        engine.alarm("MARGIN", "warning", text)
     position = audit.position
     mid = engine.market.mid(Leg.FUTURES)
     if position is None or position.liquidation_price is None or not mid or not position.quantity:
