@@ -31,7 +31,8 @@ class Attribution:
         self.world = world
         self.spans: list[Span] = []
         self.open = False
-        self._since = 0
+        self.since = 0
+        """Since when it has been unhedged, while it is ``open``."""
         self._seen = 0
         self._cause = ""
         self._parts: dict[str, int] = {}
@@ -44,7 +45,7 @@ class Attribution:
         self._seen = now
         if mind.gap() >= mind.dust():
             if not self.open:
-                self.open, self._since, self._parts = True, now, {}
+                self.open, self.since, self._parts = True, now, {}
             self._cause = self._why()
         elif self.open:
             self.close()
@@ -58,7 +59,7 @@ class Attribution:
         if self.open:
             self.open = False
             parts = {cause: ns / SECOND for cause, ns in self._parts.items() if ns}
-            self.spans.append(((self.world.now - self._since) / SECOND, parts))
+            self.spans.append(((self.world.now - self.since) / SECOND, parts))
 
     def _why(self) -> str:
         world = self.world

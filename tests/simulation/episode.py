@@ -402,7 +402,8 @@ class Episode:
         if first.startswith("?") and world.shell is not None:
             # What trades has a new gap with each slice (I1: three ticks since the last change);
             # one that stands for as long as any repair may take is the one that is stuck.
-            world.run((mind.unhedged_since or world.now) + self._bound, self._hedged)
+            since = world.unhedged.since if world.unhedged.open else world.now
+            world.run(since + self._bound, self._hedged)
             first = self._stand()
         if first.startswith("?"):
             mind.broken("I20", f"not at rest {HEAL // SECOND} s after the faults: {first[1:]}")
@@ -468,7 +469,7 @@ class Episode:
         return self.plan.terms.futures.fence_ms * MS + 3 * SECOND
 
     def _hedged(self) -> bool:
-        return not self.mind.unhedged_since
+        return not self.world.unhedged.open
 
     def _stand(self) -> str:
         """Return how the truth stands; with a question mark when nothing explains it."""
@@ -548,7 +549,10 @@ def run(
 ) -> Result:
     """Run one seed to its end; ``rest`` goes to the `Episode`."""
     plan = Plan(seed, edition=edition, without=without, calm=calm, beyond=beyond)
-    return Episode(plan, **rest).run()
+    episode = Episode(plan, **rest)
+    result = episode.run()
+    episode.world.leave()
+    return result
 
 
 def attempt(seed: int, **rest: Any) -> Result:
