@@ -265,7 +265,7 @@ def reaction_bench() -> None:
     if missing:
         say("reaction", None, "us", 0, skipped=f"not installed: {', '.join(missing)}")
         return
-    words = ["-m", "bench.reaction", *(["--full"] if "--full" in sys.argv[1:] else [])]
+    words = ["-m", "bench.reaction", *(["--short"] if "--short" in sys.argv[1:] else [])]
     try:
         told = {line["case"]: line for line in of_child(words)}
         ticker = of_child([str(ROOT / "bench" / "reaction" / "ticker.py")])[0]

@@ -1,4 +1,4 @@
-"""``python -m bench.reaction [--full] [--cases a,b]``: prints one JSON line a case."""
+"""``python -m bench.reaction [--short] [--stages] [--cases a,b]``: prints one JSON line a case."""
 
 import argparse
 import asyncio
@@ -14,13 +14,15 @@ from bench.reaction import rounds  # noqa: E402 - the paths above come first
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.reaction", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="2,000 events a case")
+    parser.add_argument("--short", action="store_true", help="500 events a case, not 2,000")
     parser.add_argument("--cases", default="", help=f"of {', '.join(rounds.COURSES)}")
+    parser.add_argument("--stages", action="store_true", help="where ours spends its time")
     given = parser.parse_args()
-    measured = rounds.measure(
-        rounds.FULL if given.full else rounds.SHORT,
-        wanted=set(filter(None, given.cases.split(","))),
-    )
+    plan = rounds.SHORT if given.short else rounds.FULL
+    if given.stages:
+        measured = rounds.stages(plan.events)
+    else:
+        measured = rounds.measure(plan, wanted=set(filter(None, given.cases.split(","))))
     try:
         import uvloop  # noqa: PLC0415 - optional
     except ImportError:

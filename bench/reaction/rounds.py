@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import json
 import os
 import signal
 import statistics
@@ -369,6 +370,24 @@ async def measure(plan: Plan, wanted: set[str]) -> list[Line]:
                     await asyncio.sleep(BURSTS_APART_S)
                     bursts[case.name].append(await case.burst())
             return [await line_of(case, took[case.name], bursts[case.name], plan) for case in found]
+
+
+async def stages(count: int) -> list[Line]:
+    """Return for each way of ours what each stage takes, us and share of the whole; medians."""
+    pin(os.getpid(), VENUE_CORE)
+    lines = []
+    for name in ("ours_to_bybit", "ours_to_binance"):
+        with tempfile.TemporaryDirectory(prefix="hedge-bench-") as folder, awake():
+            out = Path(folder) / "stages.json"
+            OURS[:] = [sys.executable, str(HERE / "stages.py"), str(out), str(count)]
+            async with cases({name}) as (case,):
+                took = await case.fills(count + 2 * WARM_UP)
+                found: dict[str, float] = json.loads(out.read_text())
+        whole = quantile(took, 0.5)
+        found["socket, loop, venue"] = whole - found.pop("all")
+        stages = {stage: [round(us, 1), round(us / whole, 3)] for stage, us in found.items()}
+        lines.append(Line(case=f"stages_{name}", n=count, p50_us=whole, stages=stages))
+    return lines
 
 
 async def line_of(case: Case, took: list[int], bursts: list[Burst], plan: Plan) -> Line:
