@@ -219,9 +219,10 @@ def fill_of(
     client_id: str,
 ) -> Fill | None:
     """Return the execution in an order's news, None where there is none."""
-    if news.last_quantity == ZERO:
+    quantity, price = news.last_quantity, news.last_price
+    if quantity == ZERO:
         return None
-    sound(news.last_quantity, news.last_price)
+    sound(quantity, price)
     fee, fee_asset, rate = _fee(news.fee or ZERO, news.fee_asset or "", listing, rates)
     traded = news.trade_id > 0
     return Fill(
@@ -232,8 +233,8 @@ def fill_of(
         client_order_id=client_id,
         venue_order_id=str(news.order_id),
         side=side_of(news.side),
-        quantity=listing.coins(news.last_quantity),
-        price=listing.per_coin(news.last_price),
+        quantity=listing.coins(quantity),
+        price=listing.per_coin(price),
         fee=fee,
         fee_asset=fee_asset,
         fee_rate_quote=rate,
@@ -246,7 +247,8 @@ def fill_of(
 def _fee(
     fee: Decimal, asset: str, listing: Listing, rates: Rates
 ) -> tuple[Decimal, str, Decimal | None]:
-    finite(fee)
+    if not (fee.is_finite() and -LARGEST < fee < LARGEST):
+        raise Malformed(f"binance: the fee {fee}")
     instrument = listing.instrument
     if asset == listing.native_base:
         return listing.coins(fee), instrument.base, None

@@ -33,18 +33,22 @@ class _Window:
         self.used = 0
         self._window = bucket.window_ms * MS
         self._slot = max(1, self._window // SLOTS)
-        self._slots: deque[tuple[int, int]] = deque()
-        """(when the slot's last unit leaves the window, units), oldest first."""
+        self._slots: deque[list[int]] = deque()
+        """[when the slot's last unit leaves the window, units], oldest first."""
+        self._slot_ends = 0
+        """When the newest of them takes no more units."""
 
     def at(self, now: int) -> None:
         """Forget what has left the window."""
-        while self._slots and self._slots[0][0] <= now:
-            self.used -= self._slots.popleft()[1]
+        slots = self._slots
+        while slots and slots[0][0] <= now:
+            self.used -= slots.popleft()[1]
 
     def wait_ns(self, units: int, now: int, *, urgent: bool) -> int:
         """Return the ns until ``units`` fit, 0 when they do."""
-        room = self.capacity - (0 if urgent else self.bucket.reserve)
-        too_many = self.used + units - room
+        assert 0 <= units <= self.bucket.capacity, f"{self.bucket.name}: {units} units never fit"
+        self.at(now)
+        too_many = self.used + units - self.capacity + (0 if urgent else self.bucket.reserve)
         if too_many <= 0:
             return 0
         for leaves_at, leaving in self._slots:
@@ -54,12 +58,11 @@ class _Window:
         return self._window  # the venue has made the bucket smaller than this one request
 
     def add(self, units: int, now: int) -> None:
-        leaves_at = (now // self._slot + 1) * self._slot + self._window
-        if self._slots and self._slots[-1][0] == leaves_at:
-            units_before = self._slots.pop()[1]
-            self._slots.append((leaves_at, units_before + units))
+        if now < self._slot_ends and self._slots:
+            self._slots[-1][1] += units
         else:
-            self._slots.append((leaves_at, units))
+            self._slot_ends = (now // self._slot + 1) * self._slot
+            self._slots.append([self._slot_ends + self._window, units])
         self.used += units
 
 
@@ -84,16 +87,15 @@ class RateBudget:
         the budget is closed to the others.
         """
         now = self._clock.now()
-        wait = max(0, (self._closed_until_urgent if urgent else self._closed_until) - now)
+        windows = self._windows
+        wait = (self._closed_until_urgent if urgent else self._closed_until) - now
         for name, units in costs.items():
-            window = self._windows[name]
-            assert 0 <= units <= window.bucket.capacity, f"{name}: {units} units never fit"
-            window.at(now)
-            wait = max(wait, window.wait_ns(units, now, urgent=urgent))
-        if not wait:
-            for name, units in costs.items():
-                self._windows[name].add(units, now)
-        return wait
+            wait = max(wait, windows[name].wait_ns(units, now, urgent=urgent))
+        if wait > 0:
+            return wait
+        for name, units in costs.items():
+            windows[name].add(units, now)
+        return 0
 
     async def take(self, costs: Mapping[str, int], *, timeout_ms: int) -> None:
         """Wait for room and take it: for cold calls only, never for an order.
