@@ -101,6 +101,8 @@ def dust(position: Decimal, terms: HedgeTerms, price: Decimal) -> bool:
 
 def collar(misses: int, terms: HedgeTerms) -> Decimal:
     """Return how far from the reference the next order may reach, as a fraction."""
+    if not misses:
+        return min(terms.limits.collar, terms.limits.collar_max)
     doubled, third = divmod(misses, len(WIDEN))
     wide = terms.limits.collar * WIDEN[third] * Decimal(2 ** min(doubled, 8))
     return min(wide, terms.limits.collar_max)

@@ -146,19 +146,11 @@ def _allowed(order: Order, seen: Observation, books: Books) -> Refused | None:
 
 def _priced(order: Order, seen: Observation, terms: HedgeTerms, at: int) -> Refused | None:
     if order.leg is Leg.SPOT:
-        bid, ask, seen_at, limit_ms = (
-            seen.spot_bid,
-            seen.spot_ask,
-            seen.spot_seen_at,
-            terms.limits.feed_stale_ms,
-        )
+        bid, ask, seen_at = seen.spot_bid, seen.spot_ask, seen.spot_seen_at
+        limit_ms = terms.limits.feed_stale_ms
     else:
-        bid, ask, seen_at, limit_ms = (
-            seen.futures_bid,
-            seen.futures_ask,
-            seen.futures_seen_at,
-            terms.limits.feed_dead_ms,
-        )
+        bid, ask, seen_at = seen.futures_bid, seen.futures_ask, seen.futures_seen_at
+        limit_ms = terms.limits.feed_dead_ms
     if not ZERO < bid < ask:
         return Refused(reason=Reason.NO_PRICE, detail=f"leg={order.leg.value}")
     if at - seen_at > millis(limit_ms):

@@ -48,9 +48,8 @@ def _futures(engine: "Engine") -> bool:
         engine.hold(Reason.IN_DOUBT if futures.doubtful else Reason.ORDER_WORKING, "leg=futures")
         return False
     _check_misses(engine)
-    change = futures_task.need(
-        books.mode, engine.inventory, engine.position, engine.terms, engine.spot_price
-    )
+    terms, position = engine.terms, futures.held
+    change = futures_task.need(books.mode, books.spot.held, position, terms, engine.spot_price)
     if not change:
         notes.misses = 0
         return True
@@ -59,8 +58,8 @@ def _futures(engine: "Engine") -> bool:
         engine.volatile.price_hot = True
         engine.hold(Reason.NO_PRICE, "leg=futures")
         return False
-    cap = exposure.position_cap(engine.terms, mid, books.target or ZERO)
-    hedge = futures_task.plan(change, engine.position, engine.terms, mid, cap)
+    cap = exposure.position_cap(terms, mid, books.target or ZERO)
+    hedge = futures_task.plan(change, position, terms, mid, cap)
     if hedge is None:
         notes.misses = 0
         engine.hold(Reason.BELOW_MINIMUM, f"hedge={plain(change)}")
@@ -77,8 +76,8 @@ def _futures(engine: "Engine") -> bool:
         engine.hold(Reason.REFERENCES_APART, "mark and mid differ")
         engine.due(engine.now + SECOND)
         return False
-    reach = futures_task.collar(notes.misses, engine.terms)
-    limit = futures_task.limit_price(hedge.side, reference, reach, engine.terms)
+    reach = futures_task.collar(notes.misses, terms)
+    limit = futures_task.limit_price(hedge.side, reference, reach, terms)
     _place(
         engine,
         leg=Leg.FUTURES,
