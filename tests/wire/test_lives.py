@@ -1,12 +1,12 @@
 """Goal: over the venues' own protocols a hedge lives its whole life, and the venues' books agree.
 
 Method: `hedge sim serve` behind the protocols of Binance and Bybit, the installed `hedge run`, each
-in processes of their own. Every combination of legs lives undisturbed, and one more of each leg
-through the plugin of ccxt; some lives are killed with
-SIGKILL at moments drawn from a seed and started again with the same line; some meet every fault
-that the simulators know. The verdict is read from the venues: flat, no id twice, at no time more
-short than held, and the report equal to what the venues counted. `HEDGE_WIRE_KILLS` asks for more
-kills, `HEDGE_WIRE_SEED` for other moments; a failure names the seed and the directory left behind.
+in processes of their own. Every combination of legs lives undisturbed, and each leg once more over
+ccxt; some lives are killed with SIGKILL at moments drawn from a seed and started again with the
+same line; some meet every fault that the simulators know. The verdict is read from the venues:
+flat, no id twice, at no time more short than held, and the report equal to what the venues counted.
+`HEDGE_WIRE_KILLS` asks for more kills, `HEDGE_WIRE_SEED` for other moments; a failure names the
+seed and the directory left behind.
 """
 
 import os

@@ -145,6 +145,9 @@ class Desk:
         }
         return Order(**found | more)
 
+    def filled(self, leg):
+        return sum(fill.quantity for fill in self.told(NAMES[leg], Fill))
+
     def gateway(self, leg):
         return self.spot if leg is Leg.SPOT else self.futures
 
@@ -336,6 +339,32 @@ def test_a_cut_stream_comes_back_and_what_was_missed_is_told(venue):
         await desk.until("spot", StreamAlive)
         quotes = len(desk.told("spot market", Quote))
         await desk.until("spot market", Quote, since=quotes)
+
+    run(venue, scenario)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_fill_counts_once_whatever_the_streams_lose_and_repeat(venue):
+    async def scenario(desk):
+        await desk.listen()
+        for name in ("drop_event", "duplicate", "reorder", "event_first"):
+            for leg, side in ((Leg.SPOT, Side.BUY), (Leg.FUTURES, Side.SELL)):
+                faults = desk.servers[leg].faults
+                faults.set(Fault(name=name, times=2, ms=300))
+                heard = desk.filled(leg)
+                await desk.gateway(leg).place_order(desk.order(leg, side, "0.02", by="0.002"))
+                await desk.until(
+                    NAMES[leg],
+                    Fill,
+                    lambda _, leg=leg, heard=heard: desk.filled(leg) == heard + D("0.02"),
+                )
+                assert faults.struck.get(name), f"{name} did not strike"
+                faults.set(Fault(name=name, rate=D(0)))
+        since = desk.clock.now() - 3_600 * SECOND
+        for leg, symbol in ((Leg.SPOT, SPOT), (Leg.FUTURES, PERP)):
+            heard = [one.fill_id for one in desk.told(NAMES[leg], Fill)]
+            read = [one.fill_id for one in await desk.gateway(leg).read_fills(symbol, since)]
+            assert sorted(heard) == sorted(read), "each once, and none is missing"
 
     run(venue, scenario)
 

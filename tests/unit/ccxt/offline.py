@@ -97,20 +97,32 @@ def context(**settings):
     )
 
 
-def gateway(name, leg, **settings):
-    """Return a gateway, and the wire that its requests go to: ``sent``, and ``answer`` to come."""
-    kind = FuturesGateway if leg is Leg.FUTURES else SpotGateway
+def opened(kind, name, leg=Leg.FUTURES, answers=None, **settings):
+    """Return a role, and the wire that its requests go to.
+
+    ``answers`` (a part of the address or the body -> answer, or what is raised) come before the
+    markets'; what is to change something is kept in ``sent``, and gets ``answer``.
+    """
     role = kind(name, context(**settings))
-    wire = SimpleNamespace(sent=[], answer={})
+    wire = SimpleNamespace(sent=[], answer={}, answers=answers or {}, deaf=None)
 
     async def fetch(url, method="GET", headers=None, body=None):
-        for part, answer in MARKETS.items():
+        for part, answer in (*wire.answers.items(), *MARKETS.items()):
             if part in url or part in (body or ""):
+                if isinstance(answer, Exception):
+                    raise answer
                 return answer
+        if wire.deaf is not None:
+            await wire.deaf.wait()
         if method != "GET" and "/info" not in url:
             wire.sent.append(SimpleNamespace(url=url, headers=headers, body=json.loads(body)))
             return wire.answer
         return {"code": "200000", "data": {}}
 
-    role.venue.line(leg).exchange.fetch = fetch
+    role.venue.line(leg).exchange.fetch = wire.fetch = fetch
     return role, wire
+
+
+def gateway(name, leg, **settings):
+    """Return a gateway of one leg, and its wire."""
+    return opened(FuturesGateway if leg is Leg.FUTURES else SpotGateway, name, leg, **settings)
