@@ -7,11 +7,12 @@ everything again every few seconds. Whoever comes first tells; nothing is told t
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from decimal import Decimal
 
-from hedge.errors import Malformed, VenueError
+from hedge.errors import Malformed, Missing, VenueError
 from hedge.model import (
     Balance,
     Leg,
@@ -235,8 +236,9 @@ class Account:
         for one in known:
             report = shown.get(one.client_order_id)
             if report is None and one.venue_order_id:
-                report = await self._reads.order(self._listing, one.client_order_id)
-                self._tell(report)
+                # One that the venue has purged is asked about by the core, by its own rules.
+                with contextlib.suppress(Missing):
+                    self._tell(await self._reads.order(self._listing, one.client_order_id))
             elif report is not None:
                 self.take_report(report)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hedge.errors import Malformed, Missing, OutcomeUnknown, Refused, VenueError
+from hedge.errors import Malformed, Missing, OutcomeUnknown, Refused, Unreachable, VenueError
 from hedge.model import (
     Balance,
     Fill,
@@ -59,7 +59,7 @@ class Gateway(Role):
                 params=params,
             )
             answered = parse.answered(answer, listing, self._reads.style)
-        except Refused:
+        except (Refused, Unreachable):
             known.ended = True
             raise
         except Malformed as error:

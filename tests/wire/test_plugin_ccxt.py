@@ -369,6 +369,23 @@ def test_a_fill_counts_once_whatever_the_streams_lose_and_repeat(venue):
     run(venue, scenario)
 
 
+@pytest.mark.parametrize("venue", VENUES)
+def test_an_order_that_the_venue_has_purged_does_not_stop_the_sweep(venue):
+    async def scenario(desk):
+        await desk.listen()
+        purged = OrderReport(
+            client_order_id="HA00000001S0000FF",
+            venue_order_id="4711",
+            status=ReportedStatus.WORKING,
+            filled=D(0),
+        )
+        desk.context.shared["ccxt"].own(Leg.SPOT).reported(SPOT, purged)
+        alive = len(desk.told("spot", StreamAlive))
+        await desk.until("spot", StreamAlive, since=alive)
+
+    run(venue, scenario)
+
+
 def best(venue, bid):
     """Return a frame of the venue's stream of best prices; a number far off tells it apart."""
     if venue == "binance":
