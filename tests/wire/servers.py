@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import functools
 import json
-import os
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from decimal import Decimal
@@ -21,13 +21,15 @@ from hedge_sim.dialects.server import Options, WireServer
 READY_S = 20
 LIFE_S = 90
 DATA = "bundled:btc-8h-binance"
+BALANCES = '{"USDT": "100000", "BTC": "1", "BNB": "10"}'
+HEDGE = str(Path(sys.executable).parent / "hedge")
 
 
 def settings_of(**changes: Any) -> SimSettings:
     """Return `SimSettings` with plenty of USDT and a coin, unless told otherwise."""
     found: dict[str, Any] = {
         "data": DATA,
-        "balances": {"USDT": Decimal(100_000), "BTC": Decimal(1), "BNB": Decimal(10)},
+        "balances": {name: Decimal(held) for name, held in json.loads(BALANCES).items()},
     }
     return SimSettings.model_validate(found | changes)
 
@@ -98,20 +100,25 @@ class Process:
 
 @contextlib.contextmanager
 def as_process(
-    dialect: str, *words: str, state: Path | None = None, port: int = 0, **sim: Any
+    dialect: str, *words: str, state: Path | None = None, port: int = 0
 ) -> Iterator[Process]:
-    """Serve in a process that ends with the block, or by itself after `LIFE_S`.
+    """Run `hedge sim serve` until the block ends, or by itself until `LIFE_S` have passed.
 
-    ``words`` are further words of its command line, such as ``"--fault", "cut=#3"``.
+    ``words`` are further words of its line, such as ``"--fault", "cut=#3"``; recorded time passes
+    like ours unless they say otherwise. The account's directory is ``state``, or is forgotten.
     """
-    settings = settings_of(**sim).model_dump_json()
-    line = [
-        sys.executable, "-m", "hedge_sim.dialects.server", "--dialect", dialect,
-        "--port", str(port), "--for-s", str(LIFE_S), "--parent", str(os.getpid()),
-        "--settings", settings, *words,
-    ]  # fmt: skip
-    if state is not None:
-        line += ["--state", str(state)]
+    with tempfile.TemporaryDirectory() as folder:
+        line = [
+            HEDGE, "sim", "serve", "--dialect", dialect, "--port", str(port),
+            "--for-s", str(LIFE_S), "--state-dir", str(state or folder), "--balances", BALANCES,
+            "--speed", "1", "--slow", "1", *words,
+        ]  # fmt: skip
+        with _started(line) as process:
+            yield process
+
+
+@contextlib.contextmanager
+def _started(line: list[str]) -> Iterator[Process]:
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None and process.stderr is not None

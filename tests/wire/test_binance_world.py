@@ -13,7 +13,7 @@ import pytest
 from servers import as_process, awaited, in_process, until
 from test_binance_requests import ORDER, Hand, by_hand
 
-from hedge.errors import ConfigError, UsageError
+from hedge.errors import ConfigError
 from hedge.model import Leg, Order, Side, TimeInForce
 from hedge.model.numbers import HOUR, MS, SECOND
 from hedge_sim.dialects.clock import (
@@ -25,7 +25,6 @@ from hedge_sim.dialects.clock import (
     forget_world,
     milli_of,
 )
-from hedge_sim.dialects.server import parse_options
 
 PERP = "BTC/USDT:USDT"
 START = 1_712_275_200 * SECOND
@@ -118,16 +117,9 @@ def test_only_a_world_that_nobody_runs_is_forgotten(tmp_path):
     assert forget_world(tmp_path) and not path.exists()
 
 
-def test_speeds_and_command_lines_that_are_none():
+def test_a_speed_of_nothing_is_none():
     with pytest.raises(ConfigError):
         milli_of("0")
-    with pytest.raises(SystemExit):
-        parse_options(["--dialect", "kraken"])
-    with pytest.raises(UsageError):
-        parse_options(["--dialect", "bybit", "--fault", "nosuch"])
-    words = ["--dialect", "binance-spot", "--speed", "20000", "--fault", "cut=#3", "--no-trade"]
-    options = parse_options(words)
-    assert options.speed == 20_000 and options.faults[0].after == 3 and not options.keys.trade
 
 
 @awaited
@@ -184,10 +176,9 @@ async def test_the_announced_settlement_does_not_move_with_the_pace():
 
 
 def test_two_processes_show_one_moment_and_a_killed_one_remembers(tmp_path):
-    world, state = tmp_path / "world", tmp_path / "state"
-    words = ("--world", str(world), "--speed", "5000")
-    with as_process("binance-usdm", *words, state=tmp_path / "other") as other:
-        with as_process("binance-spot", *words, state=state) as first:
+    speed = ("--speed", "5000")
+    with as_process("binance-usdm", *speed, state=tmp_path) as other:
+        with as_process("binance-spot", *speed, state=tmp_path) as first:
             moments = [p.ask("GET", "/sim/world") for p in (first, other, first)]
             recorded = [moment["recorded_ms"] for moment in moments]
             assert recorded == sorted(recorded)
@@ -196,7 +187,7 @@ def test_two_processes_show_one_moment_and_a_killed_one_remembers(tmp_path):
             first.kill()
         before = other.ask("GET", "/sim/world")
         port = int(first.url.rpartition(":")[2])
-        with as_process("binance-spot", *words, state=state, port=port) as again:
+        with as_process("binance-spot", *speed, state=tmp_path, port=port) as again:
             assert again.url == first.url
             after = again.ask("GET", "/sim/world")
             assert after["recorded_ms"] > before["recorded_ms"]
@@ -208,13 +199,12 @@ def test_two_processes_show_one_moment_and_a_killed_one_remembers(tmp_path):
 
 
 def test_orders_survive_the_death_of_their_server(tmp_path):
-    words = ("--world", str(tmp_path / "world"))
-    with as_process("binance-usdm", *words, state=tmp_path) as first:
+    with as_process("binance-usdm", state=tmp_path) as first:
         port = int(first.url.rpartition(":")[2])
         resting = asyncio.run(placed(first.url, price="69500", timeInForce="GTX"))
         taken = asyncio.run(placed(first.url, price="68000", timeInForce="IOC"))
         first.kill()
-    with as_process("binance-usdm", *words, state=tmp_path, port=port) as again:
+    with as_process("binance-usdm", state=tmp_path, port=port) as again:
         truth = again.truth()
         assert [order["status"] for order in truth["orders"]] == ["working", "filled"]
         found, trades = asyncio.run(reads(again.url, resting["clientOrderId"]))

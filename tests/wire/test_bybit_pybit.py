@@ -38,7 +38,7 @@ def session(venue: Process, key: str = "sim-key", secret: str = "sim-secret", **
 
 @pytest.fixture(scope="module")
 def venue() -> Iterator[Process]:
-    with as_process("bybit", "--pulse-ms", "50") as process:
+    with as_process("bybit") as process:
         yield process
 
 

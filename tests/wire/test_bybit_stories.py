@@ -143,8 +143,7 @@ def test_the_streams_of_a_random_life_add_up_to_the_truth() -> None:
     print(f"seed {seed}: run again with WIRE_SEED={seed}")
 
     async def main() -> None:
-        async with raw() as client:
-            client.server.dialect.limits.scale = Decimal(1_000)
+        async with raw(limit_factor=1_000) as client:
             private, trade = await client.private(*TOPICS), await client.trade()
             story = Story(client, trade, random.Random(seed))
             for _ in range(STEPS):
@@ -215,8 +214,7 @@ def test_no_request_whatever_it_holds_goes_without_an_answer() -> None:
     dice = random.Random(seed)
 
     async def main() -> None:
-        async with raw() as client:
-            client.server.dialect.limits.scale = Decimal(10_000)
+        async with raw(limit_factor=10_000) as client:
             trade, private = await client.trade(), await client.private("wallet")
             public = await client.channel("/v5/public/linear")
             for _ in range(TRIES):

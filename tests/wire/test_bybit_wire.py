@@ -78,9 +78,9 @@ def test_the_limits_of_a_second_are_told_and_kept() -> None:
     run(drive)
 
 
-def test_the_limits_can_be_raised_for_a_bench() -> None:
+@pytest.mark.parametrize("factor", [100, 0])
+def test_the_limits_can_be_raised_and_lifted(factor: int) -> None:
     async def drive(client: Raw) -> None:
-        client.server.dialect.limits.scale = Decimal(100)
         trade = await client.trade()
         for _ in range(50):
             answer = await trade.order(
@@ -88,7 +88,7 @@ def test_the_limits_can_be_raised_for_a_bench() -> None:
             )
             assert (answer["retCode"], answer["header"]["X-Bapi-Limit"]) != (10006, "10")
 
-    run(drive)
+    run(drive, limit_factor=factor)
 
 
 def test_a_private_socket_signs_in_and_does_not_mix_kinds_of_topics() -> None:

@@ -47,7 +47,7 @@ class BybitDialect:
         self._house = house
         self._faults = faults
         self._key = Key(name=keys.api_key, secret=keys.api_secret)
-        self.limits = Limits()
+        self.limits = Limits(desk.limit_factor)
         self._gate = Gate(house, faults, keys, self.limits)
         self._markets = Markets(house)
         orders = OrderDesk(house, self._markets)

@@ -27,6 +27,7 @@ _RATES: Final = {
     "/v5/asset/coin/query-info": 5,
 }
 _READS = 50
+LIFTED: Final = 1_000_000
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -53,10 +54,10 @@ def rate_of(name: str, category: str) -> int:
 
 
 class Limits:
-    """The windows of one account; ``scale`` multiplies every rate (a bench raises them)."""
+    """The windows of one account; ``factor`` multiplies every rate, 0 lifts them all."""
 
-    def __init__(self, scale: Decimal = Decimal(1)) -> None:
-        self.scale = scale
+    def __init__(self, factor: int = 1) -> None:
+        self.scale = Decimal(factor or LIFTED)
         self._windows: dict[tuple[str, bool], deque[int]] = {}
 
     def take(self, name: str, category: str, now: int, count: int = 1) -> Standing:

@@ -8,13 +8,9 @@ From Python::
         server.house      # what the venue knows (`House`)
         server.faults     # its switches (`Faults`)
 
-From a command line (`main`)::
-
-    python -m hedge_sim.dialects.server --dialect binance-spot --port 9001 --world DIR \
-        --speed 20000 --fault drop_in_flight=#3,match=order.place
-
-It prints ``listening on http://127.0.0.1:9001`` when it is ready and ends at SIGTERM, SIGINT or
-after ``--for-s``. Besides the venue's own paths it has, on loopback only:
+From a command line: ``hedge sim serve``, which calls `main`. It prints
+``listening on http://127.0.0.1:9001`` when it is ready and ends at SIGTERM, SIGINT or after
+``--for-s``. Besides the venue's own paths it has, on loopback only:
 
 ``GET /sim/truth``
     The account as it is: `truth_of`.
@@ -29,10 +25,8 @@ after ``--for-s``. Besides the venue's own paths it has, on loopback only:
     ``mode`` (one_way or hedge).
 """
 
-import argparse
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -51,7 +45,7 @@ from hedge.model import Leg
 from hedge_sim.config import SimSettings
 from hedge_sim.dialects.clock import milli_of
 from hedge_sim.dialects.control import Control
-from hedge_sim.dialects.faults import ACTIONS, Fault, Faults, parse_fault
+from hedge_sim.dialects.faults import ACTIONS, Fault, Faults
 from hedge_sim.dialects.house import House, Pace
 from hedge_sim.dialects.sockets import Connection, Hearer, Socket, bound_to
 
@@ -101,8 +95,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The venue's rate limits times this; 0 lifts them."""
     for_s: float = 0
     """End by itself after so long; 0: never."""
-    parent: int = 0
-    """End when the process's parent is no longer this one; 0: whoever it is."""
 
 
 class Dialect(Hearer, Protocol):
@@ -303,7 +295,7 @@ def _pace(options: Options) -> Pace | None:
 
 
 async def serve(options: Options) -> None:
-    """Serve until SIGTERM, SIGINT, ``for_s``, or until whoever started us is gone."""
+    """Serve until SIGTERM, SIGINT or ``for_s``."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -312,8 +304,6 @@ async def serve(options: Options) -> None:
         print(f"listening on {server.url}", flush=True)  # noqa: T201 - a starter waits for it
         until = loop.time() + options.for_s if options.for_s else None
         while not stop.is_set() and (until is None or loop.time() < until):
-            if options.parent and os.getppid() != options.parent:
-                break
             server.house.check()
             left = ACTION_EVERY_S if until is None else min(until - loop.time(), ACTION_EVERY_S)
             with contextlib.suppress(TimeoutError):
@@ -323,55 +313,3 @@ async def serve(options: Options) -> None:
 def main(options: Options) -> None:
     """Run `serve`; for the ``hedge sim serve`` command."""
     asyncio.run(serve(options))
-
-
-def parse_options(words: Sequence[str] | None = None) -> Options:
-    """Read a command line; keys may also stand in HEDGE_SIM_API_KEY and HEDGE_SIM_API_SECRET."""
-    parser = argparse.ArgumentParser(prog="hedge_sim.dialects.server", description=__doc__)
-    parser.add_argument("--dialect", required=True, choices=sorted(DIALECTS))
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--state", type=Path)
-    parser.add_argument("--world", type=Path)
-    parser.add_argument("--account", default="")
-    parser.add_argument("--speed", type=Decimal)
-    parser.add_argument("--slow", type=Decimal, default=Decimal(1))
-    parser.add_argument("--fault", action="append", default=[], metavar="NAME[=RATE|=#N][,KEY=V]")
-    parser.add_argument("--settings", default="{}", help="[venues.sim] as JSON")
-    parser.add_argument("--padding", type=int, default=0)
-    parser.add_argument("--pulse-ms", type=int, default=100)
-    parser.add_argument("--limit-factor", type=int, default=1)
-    parser.add_argument("--for-s", type=float, default=0)
-    parser.add_argument("--parent", type=int, default=0)
-    parser.add_argument("--api-key", default=os.environ.get("HEDGE_SIM_API_KEY", SIM_KEY))
-    parser.add_argument("--api-secret", default=os.environ.get("HEDGE_SIM_API_SECRET", SIM_SECRET))
-    parser.add_argument("--public-key", type=Path, help="PEM file of an Ed25519 public key")
-    parser.add_argument("--no-trade", action="store_true")
-    parser.add_argument("--withdraw", action="store_true")
-    given = parser.parse_args(words)
-    return Options(
-        dialect=given.dialect,
-        port=given.port,
-        state_dir=given.state,
-        world_dir=given.world,
-        account=given.account,
-        speed=given.speed,
-        slow=given.slow,
-        faults=tuple(parse_fault(text) for text in given.fault),
-        settings=SimSettings.model_validate_json(given.settings),
-        padding=given.padding,
-        pulse_ms=given.pulse_ms,
-        limit_factor=given.limit_factor,
-        for_s=given.for_s,
-        parent=given.parent,
-        keys=Keys(
-            api_key=given.api_key,
-            api_secret=given.api_secret,
-            public_key=given.public_key.read_text() if given.public_key else "",
-            trade=not given.no_trade,
-            withdraw=given.withdraw,
-        ),
-    )
-
-
-if __name__ == "__main__":
-    main(parse_options())
