@@ -3,6 +3,8 @@
 import contextlib
 from decimal import Decimal
 
+import msgspec
+
 from hedge.errors import Limited, Missing, Refused, VenueError
 from hedge.model import (
     Balance,
@@ -36,28 +38,53 @@ _FUNDING_FEE = "FUNDING_FEE"
 
 
 class LiteFills:
-    """Sums up ``TRADE_LITE``: what an order has filled at least, before its full news comes."""
+    """Sums up ``TRADE_LITE``: what an order has filled at least, before its full news comes.
+
+    The two come in any order. An execution counts once, by its id, whichever told of it first; the
+    cumulative quantity of the full news is never added to, for nobody knows what it holds.
+    """
 
     def __init__(self) -> None:
-        self._orders: dict[int, tuple[int, Decimal]] = {}
+        self._orders: dict[int, Filled] = {}
 
     def add(self, order_id: int, trade_id: int, quantity: Decimal) -> Decimal | None:
-        """Return what is known to be filled; None for an execution that was counted before."""
-        last, total = self._orders.get(order_id, (0, ZERO))
-        if trade_id <= last:
-            return None
-        self._keep(order_id, trade_id, total + quantity)
-        return total + quantity
+        """Return what is known to be filled; None where that is nothing new."""
+        found = self._of(order_id)
+        before = found.least
+        found.take(trade_id, quantity)
+        return found.least if found.least > before else None
 
-    def know(self, order_id: int, trade_id: int, filled: Decimal) -> None:
-        """Take the cumulative quantity of the full news, which is the truth."""
-        last, total = self._orders.get(order_id, (0, ZERO))
-        self._keep(order_id, max(last, trade_id), max(total, filled))
+    def know(self, order_id: int, trade_id: int, quantity: Decimal, filled: Decimal) -> None:
+        """Take the full news: one execution (id 0: none), and the order's cumulative quantity."""
+        found = self._of(order_id)
+        if trade_id:
+            found.take(trade_id, quantity)
+        found.stated = max(found.stated, filled)
 
-    def _keep(self, order_id: int, trade_id: int, total: Decimal) -> None:
-        self._orders[order_id] = (trade_id, total)
-        if len(self._orders) > LITE_KEPT:
-            del self._orders[next(iter(self._orders))]
+    def _of(self, order_id: int) -> "Filled":
+        found = self._orders.get(order_id)
+        if found is None:
+            found = self._orders[order_id] = Filled()
+            if len(self._orders) > LITE_KEPT:
+                del self._orders[next(iter(self._orders))]
+        return found
+
+
+class Filled(msgspec.Struct):
+    """What is known of one order's executions."""
+
+    trades: set[int] = set()
+    summed: Decimal = ZERO
+    stated: Decimal = ZERO
+
+    @property
+    def least(self) -> Decimal:
+        return max(self.summed, self.stated)
+
+    def take(self, trade_id: int, quantity: Decimal) -> None:
+        if trade_id not in self.trades:
+            self.trades.add(trade_id)
+            self.summed += quantity
 
 
 class FuturesStream(AccountStream):
@@ -206,7 +233,7 @@ class FuturesStream(AccountStream):
         if listing is None:
             return
         self._ids.note(order.order_id, order.client_id)
-        self._lite.know(order.order_id, order.trade_id, order.filled)
+        self._lite.know(order.order_id, order.trade_id, order.last_quantity, order.filled)
         fill = parse.fill_of(
             order, listing, self.link.rates, leg=Leg.FUTURES, client_id=order.client_id
         )

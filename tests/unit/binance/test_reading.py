@@ -66,10 +66,40 @@ def test_lite_sums_up_and_never_twice():
     assert lite.add(1, 10, Decimal(2)) == 2
     assert lite.add(1, 10, Decimal(2)) is None
     assert lite.add(1, 11, Decimal(3)) == 5
-    lite.know(1, 13, Decimal(9))
+    lite.know(1, 13, Decimal(3), Decimal(9))
     assert lite.add(1, 12, Decimal(1)) is None, "the full news had counted it"
     assert lite.add(1, 14, Decimal(1)) == 10
     assert lite.add(2, 1, Decimal(4)) == 4
+
+
+def test_early_word_that_comes_after_the_end_of_its_order_counts_nothing():
+    """The end names no execution: what it had filled was added once more when its word came."""
+    lite = LiteFills()
+    lite.know(1, 0, Decimal(0), Decimal(1))
+    assert lite.add(1, 10, Decimal(1)) is None
+    assert lite.add(1, 10, Decimal(1)) is None
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_lite_never_says_more_than_is_filled(seed):
+    """Fills, their early words and the order's end come in any order, doubled and with gaps."""
+    chance = random.Random(seed)
+    sizes = [Decimal(chance.randint(1, 5)) for _ in range(8)]
+    total = sum(sizes)
+    news, so_far = [], Decimal(0)
+    for number, size in enumerate(sizes, 1):
+        so_far += size
+        news += [("lite", number, size, None)] * chance.randint(0, 2)
+        news += [("full", number, size, so_far)] * chance.randint(0, 2)
+    news += [("full", 0, Decimal(0), total)]
+    chance.shuffle(news)
+    lite, told = LiteFills(), Decimal(0)
+    for kind, number, size, cumulative in news:
+        if kind == "full":
+            lite.know(1, number, size, cumulative)
+        elif (found := lite.add(1, number, size)) is not None:
+            assert told < found <= total, f"seed {seed}"
+            told = found
 
 
 def test_lite_forgets_the_oldest():
