@@ -13,8 +13,8 @@ import pytest
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.errors import Limited, Refused, Unreachable
-from hedge.model import FundingRate, Leg, RateOrigin
-from hedge.model.numbers import HOUR, SECOND
+from hedge.model import FundingRate, Leg, Order, Quote, RateOrigin, Side, TimeInForce
+from hedge.model.numbers import HOUR, MINUTE, SECOND
 from hedge.runtime.clock import VirtualClock, VirtualLoop
 from hedge.runtime.dry import DryAccount, DryGateway
 from hedge.runtime.effects import EQUITY_APART, EQUITY_TIMEOUT, Effects
@@ -75,9 +75,14 @@ class Scene:
         self.clock = VirtualClock(self.loop)
         self.clock.begin_at(START)
         account = DryAccount(None, cash=D(1_000), at=START)
+        for leg in Leg:
+            price = Quote(symbol=SYMBOLS[leg], bid=D(99), ask=D(101))
+            account.see(leg, price, START)
         self.spot, futures = (Moody(account, leg, SYMBOLS[leg], self.clock) for leg in Leg)
         self.shown = Shown()
         self.heard = []
+        self.stalled = 0
+        """How long ago the order in hand was decided, ns."""
         self.effects = Effects(
             clock=self.clock,
             roles=Roles(
@@ -95,7 +100,7 @@ class Scene:
                 futures=SimpleNamespace(instrument=SimpleNamespace(symbol=SYMBOLS[Leg.FUTURES])),
             ),
             mids=self.shown,
-            decided_at=self.clock.now,
+            decided_at=lambda: self.clock.now() - self.stalled,
             feed=lambda event: self.heard.append(((self.clock.now() - START) / SECOND, event)),
             committer=None,
             end=self.heard.append,
@@ -156,3 +161,36 @@ def test_a_newer_question_silences_the_older_one(scene):
     scene.run(1, c.ReadEquity(label="settled"))
     heard = scene.run(30, c.ReadEquity(label="end"))
     assert [seen.label for _, seen in heard] == ["end"]
+
+
+WINDOW_S = 2
+
+
+def placing(venue_ahead):
+    """Return a wish for an order that is stamped in the time of a venue so far ahead of us (ns)."""
+    order = Order(
+        client_order_id="H00000001S000001",
+        leg=Leg.SPOT,
+        symbol=SYMBOLS[Leg.SPOT],
+        side=Side.BUY,
+        quantity=D(1),
+        limit_price=D(102),
+        time_in_force=TimeInForce.IOC,
+        signed_at=START + venue_ahead,
+        recv_window_ms=WINDOW_S * 1_000,
+    )
+    return c.PlaceOrder(order=order, purpose=c.Purpose.BUILD, observation=c.Observation())
+
+
+@pytest.mark.parametrize("venue_ahead", [0, 10 * MINUTE, -10 * MINUTE])
+@pytest.mark.parametrize(("stalled_s", "leaves"), [(0, True), (WINDOW_S, True), (60, False)])
+def test_a_stall_is_measured_from_the_decision_whatever_the_venue_s_clock(
+    scene, venue_ahead, stalled_s, leaves
+):
+    """An order that a sleeping process kept is dropped; one for a venue of another time is not."""
+    scene.stalled = stalled_s * SECOND
+    ((_, said),) = scene.run(1, placing(venue_ahead))
+    if leaves:
+        assert isinstance(said, e.OrderReported), said
+    else:
+        assert isinstance(said, e.OrderRefused) and said.code == "STALLED_BEFORE_SEND"
