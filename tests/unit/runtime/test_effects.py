@@ -83,7 +83,10 @@ class Scene:
         self.heard = []
         self.stalled = 0
         """How long ago the order in hand was decided, ns."""
-        self.effects = Effects(
+        self.effects = self.loop.run_until_complete(self._open(futures))
+
+    async def _open(self, futures):
+        return Effects(
             clock=self.clock,
             roles=Roles(
                 spot_feed=self.shown,
