@@ -159,6 +159,8 @@ def _begin(engine: "Engine", asked: e.ActionAsked) -> None:
     if _resumes(engine, asked):
         engine.issue(c.Notice(key="RESUMED", text=f"run {books.run.run_id} goes on"))
         engine.volatile.enter_now = asked.enter_now
+        if books.run.waiting and books.equity_labels[-1:] != ["start"]:
+            _baseline(engine)  # the process that asked for it died before the answer
         return
     if same and not asked.again and asked.action in (Action.SCALE, Action.LIQUIDATION):
         text = f"{asked.action.value} has been done; --again does it once more"

@@ -430,3 +430,26 @@ def test_an_answer_to_an_older_question_does_not_end_the_last_measurement(open_d
     desk.measure("end")
     desk.run(1)
     assert desk.exit == (0, "UNWOUND")
+
+
+def test_a_death_in_the_first_measurement_is_made_good_by_the_next_start(open_desk):
+    """A run that nobody measured at its start would be reported from its middle."""
+    desk = open_desk(start=False)
+    desk.measuring = False
+    desk.start("single")
+    desk.run(1)
+    assert desk.books.run.waiting and not desk.books.equity_labels
+    desk.measuring = True
+    desk.start("single")
+    desk.build()
+    assert desk.books.equity_labels[0] == "start"
+    assert [x.label for x in desk.seen(c.ReadEquity)] == ["start", "start", "built"]
+    assert desk.books.run.run_id == 1
+
+
+def test_a_restart_measures_no_start_twice(open_desk):
+    desk = open_desk(action="single")
+    desk.run(1)
+    desk.start("single")
+    desk.build()
+    assert [x.label for x in desk.seen(c.ReadEquity)] == ["start", "built"]
