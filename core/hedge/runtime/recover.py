@@ -10,8 +10,8 @@ from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.terms import HedgeTerms
 from hedge.errors import Missing, Unreachable
-from hedge.model import FundingPayment, InstrumentStatus, Leg, OrderReport
-from hedge.model.numbers import SECOND
+from hedge.model import Balance, FundingPayment, InstrumentStatus, Leg, OrderReport
+from hedge.model.numbers import SECOND, ZERO
 from hedge.roles import Clock, MarketFeed, OrderGateway
 from hedge.runtime.roles_open import Roles
 
@@ -105,19 +105,26 @@ class Auditor:
     async def equity(self, label: str, spot_mid: Decimal, futures_mid: Decimal) -> e.EquitySeen:
         """Measure both accounts by the venues' own words.
 
-        A settlement inside the reads would stand in one of them and not in the other: read again.
+        A settlement or a fill inside the reads would stand in one of them and not in the other:
+        read again. A fill changes the position or the coins, whatever else it changes.
         """
         roles, terms = self._roles, self._terms
         symbol = terms.futures.instrument.symbol
         for _ in range(EQUITY_TRIES):
             rate = await roles.funding.read_rate(symbol)
             spot_at = await roles.spot_gateway.read_clock()
+            before = await roles.futures_gateway.read_position(symbol)
             spot = await roles.spot_gateway.read_balances()
             futures_at = await roles.futures_gateway.read_clock()
             futures = () if roles.shared_wallet else await roles.futures_gateway.read_balances()
             position = await roles.futures_gateway.read_position(symbol)
+            spot_after = await roles.spot_gateway.read_balances()
             after = await roles.futures_gateway.read_clock()
-            if not spot_at < rate.next_at <= after:
+            settled = spot_at < rate.next_at <= after
+            traded = before.quantity != position.quantity or _coins(spot, terms) != _coins(
+                spot_after, terms
+            )
+            if not settled and not traded:
                 return e.EquitySeen(
                     at=0,
                     label=label,
@@ -130,4 +137,9 @@ class Auditor:
                     spot_at=spot_at,
                     futures_at=futures_at,
                 )
-        raise Unreachable("equity could not be read between two settlements")
+        raise Unreachable("equity could not be read between two settlements and two fills")
+
+
+def _coins(balances: tuple[Balance, ...], terms: HedgeTerms) -> Decimal:
+    base = terms.spot.instrument.base
+    return sum((one.free + one.locked for one in balances if one.asset == base), ZERO)
