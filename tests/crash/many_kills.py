@@ -7,7 +7,7 @@ settling that nobody configured, and is stopped for a true minute.
     python tests/crash/many_kills.py [--kills 2000] [--from 1] [--at-once 12] [--save]
 
 One line for each life that went wrong, with the directory it leaves behind; exit 1 when there is
-one. SIGTERM and SIGINT end it when those who live have ended; what was done until then is kept.
+one. The record is kept every minute; SIGTERM and SIGINT end the run when those who live have ended.
 """
 
 import argparse
@@ -98,7 +98,7 @@ def live(seed: int, folder: Path, installed: Path, all_lives: Lived) -> None:
             all_lives.lives += 1
             all_lives.failed.append((seed, why.splitlines()[0][:500]))
         (place / "why.txt").write_text(traceback.format_exc())
-        print(f"seed {seed}: {why}", flush=True)
+        print(f"seed {seed}: {why[:1_000]}", flush=True)
         return
     all_lives.take(harms)
     shutil.rmtree(place)
@@ -117,6 +117,12 @@ def main() -> int:
     all_lives = Lived(given.kills)
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: all_lives.stop())
+
+    def keep() -> None:
+        if given.save:
+            took_s = time.monotonic() - began
+            record.save_kills(all_lives, at, first=given.first, seconds=took_s)
+
     print(f"{given.kills} kills from seed {given.first} at {at}, in {folder}", flush=True)
     with ThreadPoolExecutor(given.at_once) as pool:
         done = [
@@ -129,12 +135,12 @@ def main() -> int:
             if time.monotonic() >= said + SAID_EVERY_S:
                 said = time.monotonic()
                 print(summary(all_lives, said - began), flush=True)
+                keep()
     took_s = time.monotonic() - began
     print(summary(all_lives, took_s))
     for kind, count in all_lives.harms.most_common():
         print(f"  {count:5} {kind}")
-    if given.save:
-        print(record.save_kills(all_lives, at, first=given.first, seconds=took_s))
+    keep()
     if not all_lives.failed:
         shutil.rmtree(folder)
     return 1 if all_lives.failed or not all_lives.enough() else 0
