@@ -280,14 +280,14 @@ class App:
     def subscribe(self) -> AsyncIterator[dict[str, Any]]:
         return self.news.subscribe()
 
-    def report(self, hedge: str) -> dict[str, Any]:
+    async def report(self, hedge: str) -> dict[str, Any]:
+        """Attribute the whole journal in a thread: a year of it would hold up a hedge for long."""
         from hedge.report import attribution, render  # noqa: PLC0415 - not before it is asked for
 
         if hedge not in self.sessions:
             raise UsageError(f"no hedge {hedge!a} runs here")
         rows = self.sessions[hedge].log.rows()
-        data: dict[str, Any] = render.as_data(attribution.attribute(rows))
-        return data
+        return await asyncio.to_thread(lambda: render.as_data(attribution.attribute(rows)))
 
     def now(self) -> int:
         return self._clock.now()

@@ -153,3 +153,15 @@ def test_a_kill_file_holds_for_as_long_as_it_is_there(tmp_path):
         signal.raise_signal(signal.SIGTERM)
 
     assert live(tmp_path, act) == 0
+
+
+def test_the_loop_goes_on_while_a_report_is_made(tmp_path):
+    async def act(app: App) -> None:
+        making = asyncio.ensure_future(app.report("first"))
+        await asyncio.sleep(0)
+        assert not making.done(), "the whole journal was read within one turn of the loop"
+        data = await making
+        assert data["name"] == "first", sorted(data)
+        signal.raise_signal(signal.SIGTERM)
+
+    assert live(tmp_path, act) == 0
