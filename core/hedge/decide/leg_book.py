@@ -58,6 +58,12 @@ class OrderRecord(msgspec.Struct, kw_only=True):
     def remaining(self) -> Decimal:
         return self.quantity - self.filled
 
+    def owed_cost(self, mid: Decimal) -> Decimal:
+        """Return what the fills that have not come cost at worst, signed, in quote."""
+        price = self.order.limit_price if self.order is not None else mid
+        sign = self.side.sign if self.side is not None else 0
+        return sign * (self.filled - self.itemised) * price
+
 
 class LegBook:
     """One leg: its orders, what they add up to, and the ids it may use."""

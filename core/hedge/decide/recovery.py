@@ -28,6 +28,9 @@ AUDIT_APART = SECOND
 DIFFERS_ALARM = 10 * SECOND
 ASK_IDS_MAX = 64
 FILLS_OVERLAP = MINUTE
+OWED_HURRY = MINUTE
+OWED_KEPT = HOUR
+"""For how long each read looks for the fills that an ended order still owes."""
 PAYMENTS_OVERLAP = 2 * HOUR
 
 
@@ -267,7 +270,7 @@ def _audit_due(engine: "Engine", book: LegBook, notes: LegNotes) -> int:
         return notes.last_asked_at + millis(limits.retry_ms)
     if notes.dirty_at:
         return max(notes.last_asked_at + AUDIT_APART, notes.not_before)
-    if book.owed:  # what it was filled at usually follows within milliseconds
+    if book.owed and engine.now - book.changed_at < OWED_HURRY:  # it follows within milliseconds
         return max(notes.last_asked_at, book.changed_at) + AUDIT_APART
     halted = engine.books.mode is Mode.HALT and engine.volatile.recovered
     every = limits.audit_halt_ms if halted else limits.audit_active_ms
@@ -284,7 +287,9 @@ def _fills_since(engine: "Engine", book: LegBook, notes: LegNotes) -> int:
     """Return a time that no fill still missing from the books can lie before."""
     since = _since(engine, notes) - FILLS_OVERLAP
     for record in (*book.open.values(), *book.owed.values()):
-        since = min(since, record.placed_at - FILLS_OVERLAP)
+        # What has not been itemised for so long never will be: a fill in quarantine, for one.
+        if notes.last is None or not record.ended_at or engine.now - record.ended_at < OWED_KEPT:
+            since = min(since, record.placed_at - FILLS_OVERLAP)
     return since
 
 

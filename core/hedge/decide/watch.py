@@ -360,6 +360,8 @@ def profit(engine: "Engine") -> Decimal | None:
         return None
     books = engine.books
     cash = books.spot.cash + books.futures.cash + books.funding_cash
+    for book, mid in ((books.spot, spot), (books.futures, futures)):
+        cash -= sum((record.owed_cost(mid) for record in book.owed.values()), ZERO)
     return cash + books.spot.held * spot + books.futures.held * futures
 
 
@@ -373,8 +375,6 @@ def _loss(engine: "Engine") -> None:
     price = engine.spot_price
     if now is None or not price:
         return
-    if any(book.owed for book in engine.leg_books()):
-        return  # a quantity whose price has not come yet would look like a loss of all of it
     samples = engine.volatile.pnl
     came = (books.spot.external, books.futures.external)
     if came != engine.volatile.pnl_since:

@@ -622,3 +622,24 @@ def test_an_order_that_we_cancel_ourselves_is_no_reason_to_wait(open_desk):
     desk.venue.price = D(104)  # the touch leaves it
     desk.run(1)
     assert desk.resting() is not None and len(desk.orders(SPOT)) == 2
+
+
+def test_fills_that_never_come_switch_off_no_loss_limit_and_are_not_looked_for_for_ever(building):
+    resting = building.resting()
+    odd = building.venue.fill(resting, resting.order.quantity, building.now, FillKind.UNKNOWN)
+    building.tell(e.FillSeen, fill=odd)
+    building.tell(e.OrderReported, leg=SPOT, report=resting.report(building.now))
+    building.run(5)
+    building.verb("clear", subject="*")
+    building.work(lambda: building.mode is Mode.HALT)
+    building.run(60)
+    asked = len(building.seen(c.AuditLeg))
+    building.run(300)
+    assert len(building.seen(c.AuditLeg)) - asked <= 22, "two legs, each half a minute"
+    building.skip(3_700)
+    assert building.now - building.seen(c.AuditLeg)[-1].fills_since < 200 * SECOND
+    building.run(70)
+    assert "LOSS" not in building.books.trips
+    building.venue.futures_price = building.venue.mark_price = D(103)
+    building.run(40)
+    assert building.books.trips["LOSS"] == Trip.LOCKED, "ten coins short lost three each, of 1,000"
