@@ -252,7 +252,8 @@ def _ladder(engine: "Engine", gap: Decimal, notional: Decimal) -> None:
             engine.trip("UNHEDGED_TIME", Trip.FREEZE_SPOT, text.format(UNHEDGED_FREEZE_S))
         if age >= seconds(UNHEDGED_PAGE_S):
             engine.alarm("UNHEDGED_PAGE", "page", text.format(UNHEDGED_PAGE_S))
-    if repair_s and age >= seconds(repair_s) and engine.delta > 0:
+    known = engine.volatile.recovered and not engine.books.in_doubt  # a doubt is no gap to mend
+    if repair_s and age >= seconds(repair_s) and engine.delta > 0 and known:
         repair(engine)
 
 

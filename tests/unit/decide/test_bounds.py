@@ -146,6 +146,25 @@ def test_spot_is_reduced_after_repair_after_s(open_desk):
     desk.work(lambda: desk.mode is Mode.HALT)
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_no_repair_begins_while_the_hedge_may_have_been_filled(open_desk, restarted):
+    desk = open_desk(limits={"repair_after_s": 120})
+    desk.funding()
+    desk.work(lambda: desk.held[0] > 4)
+    desk.run(2)
+    desk.script[FUTURES].append("swallowed fill")
+    desk.reads[FUTURES] = "fail"
+    desk.fill()
+    if restarted:
+        desk.start()
+    held = desk.held[0]
+    desk.run(200)
+    assert desk.books.in_doubt and desk.books.target == 10 and "REPAIR" not in desk.alarms
+    desk.reads[FUTURES] = ""
+    desk.run(60)
+    assert desk.held == (held, -held), "it had been filled: nothing was to be sold"
+
+
 def test_hard_exposure_leaves_only_what_shrinks(open_desk):
     building = open_desk(limits={"after_external": AfterExternal.REHEDGE})
     building.funding()
