@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 RECOVER_TIMEOUT_S = 60
 TOP_UPS_MAX = 3
 """How often a build is rounded up by a smallest slice before its rest is sold instead."""
-EQUITY_PATIENCE_S = 30
-"""How long orders, and a stop, wait for a measurement of equity."""
-CLOSING_PATIENCE_S = 120
-"""How long a flat hedge waits for its last one, before it ends with an incomplete report."""
 RECORDING_PATIENCE_S = 30
 
 
@@ -33,7 +29,7 @@ def decide(engine: "Engine") -> bool:
         _unrecovered(engine)
         engine.hold(Reason.RECOVERING)
         return False
-    if _equity_open(engine):
+    if steps.equity_open(engine):
         engine.hold(Reason.EQUITY_READ)
         return engine.books.mode is not Mode.HALT
     asked = engine.volatile.asked
@@ -49,7 +45,7 @@ def decide(engine: "Engine") -> bool:
         engine.volatile.begun = True
         if engine.books.asked:
             engine.due(engine.now)  # what has waited for the start line
-        if _equity_open(engine):  # measured before anything moves
+        if steps.equity_open(engine):  # measured before anything moves
             engine.hold(Reason.EQUITY_READ)
             return False
     if not engine.volatile.begun:
@@ -239,18 +235,6 @@ def _read_equity(engine: "Engine", label: str) -> None:
     engine.issue(c.ReadEquity(label=label))
 
 
-def _equity_open(engine: "Engine") -> bool:
-    """Return whether a measurement of equity is under way; orders wait for it, hedges do not."""
-    if not engine.books.equity_wanted:
-        return False
-    patience_s = CLOSING_PATIENCE_S if engine.books.run.unwound else EQUITY_PATIENCE_S
-    limit = engine.volatile.equity_since + seconds(patience_s)
-    if engine.now >= limit:
-        return False
-    engine.due(limit)
-    return True
-
-
 # -- ways out ------------------------------------------------------------------------------------
 
 
@@ -379,7 +363,7 @@ def _halted(engine: "Engine") -> None:
             # Somebody traded, or adopted coins, while the last measurement was taken.
             ending = (7, "NOT_HEDGED", f"unwound, and then {engine.describe_delta()}")
         if books.equity_wanted:
-            text = f"the accounts could not be measured for {CLOSING_PATIENCE_S} s at the end"
+            text = f"the accounts could not be measured for {steps.CLOSING_PATIENCE_S} s at the end"
             engine.issue(c.Notice(key="UNMEASURED", text=f"{text}: the report is incomplete"))
         if books.run.open:
             engine.issue(c.CloseRun(run_id=books.run.run_id, reason=ending[1]))

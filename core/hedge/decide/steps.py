@@ -5,12 +5,17 @@ from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
 from hedge.decide.mode import Trigger, step
-from hedge.decide.terms import Action, millis
+from hedge.decide.terms import Action, millis, seconds
 from hedge.model import Leg
 from hedge.model.numbers import SECOND, ZERO, plain
 
 if TYPE_CHECKING:
     from hedge.decide.engine import Engine
+
+EQUITY_PATIENCE_S = 30
+"""How long orders, and a stop, wait for a measurement of equity."""
+CLOSING_PATIENCE_S = 120
+"""How long a flat hedge waits for its last one, before it ends with an incomplete report."""
 
 
 def change_mode(engine: "Engine", trigger: Trigger, why: str) -> None:
@@ -82,3 +87,15 @@ def open_for(engine: "Engine", action: Action, request_id: str) -> None:
     engine.issue(
         c.OpenRun(run_id=run.run_id + 1, action=action, request_id=run.request_id or request_id)
     )
+
+
+def equity_open(engine: "Engine") -> bool:
+    """Return whether a measurement of equity is under way; orders wait for it, hedges do not."""
+    if not engine.books.equity_wanted:
+        return False
+    patience_s = CLOSING_PATIENCE_S if engine.books.run.unwound else EQUITY_PATIENCE_S
+    limit = engine.volatile.equity_since + seconds(patience_s)
+    if engine.now >= limit:
+        return False
+    engine.due(limit)
+    return True

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
-from hedge.decide import exposure, futures_task, risk, spot_task, watch
+from hedge.decide import exposure, futures_task, risk, spot_task, steps, watch
 from hedge.decide.commands import Purpose
 from hedge.decide.leg_book import OrderRecord
 from hedge.decide.mode import Mode, Trip
@@ -184,7 +184,7 @@ def _blocked(engine: "Engine", side: Side, *, hedged: bool) -> tuple[str, str] |
         return Reason.PAUSED, ""
     if not hedged and not repairing:
         return Reason.HEDGE_FIRST, "" if engine.reason else engine.describe_delta()
-    if books.equity_wanted:
+    if steps.equity_open(engine):
         return Reason.EQUITY_READ, ""
     unwinding = books.mode is Mode.LIQUIDATION and side is Side.SELL
     reducing = repairing or (unwinding and books.trip == Trip.FREEZE_SPOT)

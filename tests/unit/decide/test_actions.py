@@ -9,7 +9,7 @@ from desk import BAD, FUTURES, GOOD, SPOT, Venue
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
-from hedge.decide import modes
+from hedge.decide import steps
 from hedge.decide.mode import Mode, Trigger
 from hedge.decide.terms import Action, InventoryRule
 from hedge.model import FillKind, RateOrigin, Side
@@ -411,11 +411,24 @@ def test_an_end_that_cannot_be_measured_says_so_and_comes(open_desk):
     desk.measuring = False
     desk.funding_goes()
     desk.work(lambda: desk.mode is Mode.HALT)
-    desk.run(modes.CLOSING_PATIENCE_S - 1)
+    desk.run(steps.CLOSING_PATIENCE_S - 1)
     assert not desk.ended and "UNMEASURED" not in [x.key for x in desk.seen(c.Notice)]
     desk.run(2)
     assert desk.exit == (0, "UNWOUND")
     assert "UNMEASURED" in [x.key for x in desk.seen(c.Notice)]
+
+
+def test_no_order_waits_for_ever_for_a_measurement(open_desk):
+    desk = open_desk(start=False)
+    desk.measuring = False
+    desk.start("single", now=True)
+    desk.run(steps.EQUITY_PATIENCE_S - 2)
+    assert not desk.orders() and desk.engine.reason == "EQUITY_READ"
+    desk.build()
+    desk.funding_goes()
+    desk.run(steps.EQUITY_PATIENCE_S)
+    desk.unwind()
+    assert desk.exit == (0, "UNWOUND")
 
 
 def test_an_answer_to_an_older_question_does_not_end_the_last_measurement(open_desk):
