@@ -25,6 +25,7 @@ def change_mode(engine: "Engine", trigger: Trigger, why: str) -> None:
     engine.volatile.known_gap = abs(engine.delta)
     engine.volatile.settle_from = 0
     engine.volatile.progress_at = engine.now
+    engine.volatile.ending = None  # whatever was about to end, this goes on
 
 
 def adopt(engine: "Engine", quantity: Decimal, request_id: str = "") -> bool:

@@ -431,6 +431,19 @@ def test_no_order_waits_for_ever_for_a_measurement(open_desk):
     assert desk.exit == (0, "UNWOUND")
 
 
+def test_what_is_scaled_during_the_last_measurement_is_not_ended_by_it(open_desk):
+    desk = open_desk(action="single")
+    desk.build()
+    desk.measuring = False
+    desk.funding_goes()
+    desk.work(lambda: desk.mode is Mode.HALT)
+    desk.verb("scale", quantity=D(4))
+    desk.measuring = True
+    desk.work(lambda: desk.mode is Mode.HALT and desk.held[0] > 3)
+    desk.run(10)
+    assert desk.held == (4, -4) and not desk.ended
+
+
 def test_an_answer_to_an_older_question_does_not_end_the_last_measurement(open_desk):
     desk = open_desk(action="single")
     desk.build()
