@@ -159,13 +159,14 @@ class Account:
 
     def take_report(self, report: OrderReport) -> None:
         """Tell an order's new state, if it is new."""
-        known = self._own.find(report.client_order_id)
-        before = (known.filled, known.ended) if known is not None else None
         merged = self._own.reported(self._listing.symbol, report)
-        after = self._own.find(report.client_order_id)
-        if after is None or before != (after.filled, after.ended):
+        known = self._own.find(report.client_order_id)
+        now = (known.filled, known.ended) if known is not None else None
+        if known is None or known.told != now:
             self._tell(merged)
             self.hurry()
+        if known is not None:
+            known.told = now
 
     def _take_fill(self, row: parse.Row) -> None:
         fill = self._reads.fill(row, self._listing)
@@ -238,8 +239,8 @@ class Account:
             if report is None and one.venue_order_id:
                 # One that the venue has purged is asked about by the core, by its own rules.
                 with contextlib.suppress(Missing):
-                    self._tell(await self._reads.order(self._listing, one.client_order_id))
-            elif report is not None:
+                    report = await self._reads.order(self._listing, one.client_order_id)
+            if report is not None:
                 self.take_report(report)
 
     async def _sweep_account(self) -> None:

@@ -23,11 +23,12 @@ class FuturesGateway(Gateway):
 
     def __init__(self, name: str, context: VenueContext) -> None:
         super().__init__(name, context, Leg.FUTURES)
-        self._prepared: set[str] = set()
+        self._used: set[str] = set()
 
     async def prepare(self, symbol: str, leverage: int) -> None:
         """Set one-way mode, margin mode and leverage, and read back whatever can be read."""
         listing = await self._listing(symbol)
+        self._used.add(symbol)
         profile, mode = self.venue.profile, self.venue.settings.margin_mode
         if await self._mode(listing) is PositionMode.HEDGE:
             await self._line.set("set_position_mode", False, listing.market)
@@ -49,7 +50,6 @@ class FuturesGateway(Gateway):
                 f" after setting {leverage}, one_way",
                 code="LEVERAGE" if position_mode is PositionMode.ONE_WAY else "POSITION_MODE",
             )
-        self._prepared.add(symbol)
 
     async def _mode(self, listing: Listing) -> PositionMode:
         """Return the mode by whatever the venue says it with."""
@@ -85,14 +85,15 @@ class FuturesGateway(Gateway):
 
     async def read_position(self, symbol: str) -> Position:
         listing = await self._listing(symbol)
+        self._used.add(symbol)
         return parse.position(await self._rows(listing), listing, self.venue.clock.now())
 
     async def read_position_mode(self) -> PositionMode:
         """Return hedge mode when any perpetual in use is in it."""
-        for symbol in self._prepared:
+        for symbol in self._used:
             if await self._mode(await self._listing(symbol)) is PositionMode.HEDGE:
                 return PositionMode.HEDGE
-        if self._prepared or self.venue.profile.mode_from != "fetch_position_mode":
+        if self._used or self.venue.profile.mode_from != "fetch_position_mode":
             return PositionMode.ONE_WAY
         answer = await self._line.read("fetch_position_mode")
         return PositionMode.HEDGE if answer.get("hedged") else PositionMode.ONE_WAY

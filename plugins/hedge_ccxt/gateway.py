@@ -1,6 +1,6 @@
 """What both gateways have in common: orders, fills and balances of one leg's account."""
 
-from typing import Any
+from typing import Any, Self
 
 from hedge.errors import Malformed, Missing, OutcomeUnknown, Refused, Unreachable, VenueError
 from hedge.model import (
@@ -29,6 +29,11 @@ class Gateway(Role):
         self._reads = self.venue.reads(leg)
         self._own = self.venue.own(leg)
 
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        await self.venue.ask_first(self.leg)
+        return self
+
     @property
     def limits(self) -> VenueLimits:
         return self.venue.limits
@@ -44,6 +49,9 @@ class Gateway(Role):
         if order.leg is not self.leg:
             raise Missing(f"{self.venue.venue}: {order.symbol} is of the other leg")
         listing = await self._listing(order.symbol)
+        if listing.instrument.round_quantity(order.quantity) != order.quantity:
+            lot = listing.instrument.lot  # ccxt would cut it down to the lot without a word
+            raise Refused(f"{self.venue.venue}: {order.quantity} is off the lot {lot}", code="LOT")
         params = self._order_params(order)
         known = self._own.placed(order)
         try:

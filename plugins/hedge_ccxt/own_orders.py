@@ -29,6 +29,8 @@ class Known(msgspec.Struct, kw_only=True):
     reported: Decimal = ZERO
     """The venue's own cumulative quantity."""
     ended: bool = False
+    told: tuple[Decimal, bool] | None = None
+    """What was filled, and whether it had ended, when a stream's listener was told of it last."""
     ours: bool = False
     """Placed by this process: all its fills are to come by here."""
 
@@ -48,6 +50,7 @@ class OwnOrders:
         self._orders: dict[str, Known] = {}
         self._names: dict[str, Known] = {}
         self._seen: dict[str, None] = {}
+        self._learned: dict[str, str] = {}
 
     def placed(self, order: Order) -> Known:
         known = self._keep(order.client_order_id, order.symbol, order.quantity)
@@ -59,7 +62,17 @@ class OwnOrders:
 
     def client_order_id(self, venue_order_id: str) -> str:
         known = self._names.get(venue_order_id)
-        return known.client_order_id if known is not None else ""
+        return known.client_order_id if known else self._learned.get(venue_order_id, "")
+
+    def names(self, venue_order_id: str) -> bool:
+        """Return whether it is known what we, or anybody, call this order."""
+        return venue_order_id in self._names or venue_order_id in self._learned
+
+    def learn(self, venue_order_id: str, client_order_id: str) -> None:
+        """Keep what an order of another process, or of the venue itself, is called."""
+        self._learned[venue_order_id] = client_order_id
+        if len(self._learned) > ORDERS_KEPT:
+            del self._learned[next(iter(self._learned))]
 
     def open_of(self, symbol: str) -> list[Known]:
         return [one for one in self._of(symbol) if one.open]

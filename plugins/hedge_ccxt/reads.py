@@ -15,6 +15,10 @@ from hedge_ccxt.order_ids import IdStyle, to_ask
 from hedge_ccxt.own_orders import OwnOrders
 
 HALVINGS_MAX = 40
+AHEAD_MS = 60_000
+"""How far beyond the venue's time, as we know it, the newest executions are looked for."""
+NAMES_MAX = 50
+"""Orders whose names one reading of fills asks for, the newest; later readings ask for more."""
 
 
 class Reads:
@@ -68,7 +72,7 @@ class Reads:
         again in two halves, which finds all of it either way.
         """
         profile = self.line.profile
-        now_ms = self._offset.now_ms() + 1_000
+        now_ms = self._offset.now_ms() + AHEAD_MS
         first, window = since // MS, profile.trades_window_h * HOUR // MS
         rows: dict[tuple[str, str], Any] = {}
         while first <= now_ms:
@@ -76,6 +80,8 @@ class Reads:
             for row in await self._trades(listing, first, last, HALVINGS_MAX):
                 rows[str(row.get("id")), str(row.get("side"))] = row
             first = last + 1
+        if not profile.trades_named:
+            await self._learn_names(listing, {str(row.get("order") or "") for row in rows.values()})
         found = (self.fill(row, listing) for row in rows.values() if not parse.is_funding(row))
         return tuple(
             sorted((one for one in found if one.filled_at >= since // MS * MS), key=_moment)
@@ -95,6 +101,17 @@ class Reads:
         middle = (first + last) // 2
         older = await self._trades(listing, first, middle, halvings - 1)
         return [*older, *await self._trades(listing, middle + 1, last, halvings - 1), *rows]
+
+    async def _learn_names(self, listing: Listing, orders: set[str]) -> None:
+        """Ask what the orders are called: ours of an earlier start, and those of the venue."""
+        unknown = sorted(one for one in orders if one and not self._own.names(one))
+        for order_id in unknown[-NAMES_MAX:]:
+            try:
+                row = await self.line.read("fetch_order", order_id, listing.market)
+            except Missing:
+                self._own.learn(order_id, "")
+            else:
+                self._own.learn(order_id, parse.client_id(parse.as_row(row), self.style))
 
     def fill(self, row: parse.Row, listing: Listing) -> Fill:
         """Return one execution under our order id where we know it."""

@@ -9,8 +9,10 @@ import contextlib
 import contextvars
 import decimal
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -37,6 +39,9 @@ FAULTS = (
     AttributeError,
 )
 """What ccxt raises beside its own errors for an answer that it did not expect."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+QUIET = logging.Logger("ccxt", logging.ERROR)  # noqa: LOG001 - of no tree: no level makes it talk
+"""ccxt logs each request whole, with its key; nobody hears it here."""
 
 
 class Note(msgspec.Struct):
@@ -105,7 +110,7 @@ def base_error() -> type[Exception]:
     return found
 
 
-def class_of(name: str, now_ms: Callable[[], int], silenced: Iterable[str] = ()) -> Any:
+def class_of(name: str, now_ms: Callable[[], int], profile: Profile) -> Any:
     """Return ccxt's class with our numbers, the venue's time and our notes."""
     base = getattr(pro(), name, None)
     if base is None or name not in pro().exchanges:
@@ -130,19 +135,28 @@ def class_of(name: str, now_ms: Callable[[], int], silenced: Iterable[str] = ())
             note.status = code
         return base.on_rest_response(self, code, *given)
 
+    def sign(self: Any, path: str, api: Any = "public", method: str = "GET",
+             params: Mapping[str, Any] = NOTHING, *given: Any) -> Any:  # fmt: skip
+        if path in profile.lists_all:
+            name, value = profile.lists_all[path]
+            params = {key: params[key] for key in params if (key, params[key]) != (name, value)}
+        return base.sign(self, path, api, method, params, *given)
+
     async def nothing(_: Any, *__: Any) -> bool:
         return False
 
     ours: dict[str, Any] = {
         "number": Decimal,
         "milliseconds": milliseconds,
+        "logger": QUIET,
         "fetch": fetch,
+        "sign": sign,
         "on_rest_response": on_rest_response,
         "safe_string": staticmethod(safe_string),
         "safe_string_2": staticmethod(safe_string_2),
         "safe_string_n": staticmethod(safe_string_n),
     }
-    return type(name, (base,), ours | dict.fromkeys(silenced, nothing))
+    return type(name, (base,), ours | dict.fromkeys(profile.silenced, nothing))
 
 
 def make_exchange(
@@ -161,7 +175,7 @@ def make_exchange(
     }
     if "recvWindow" in options:
         options["recvWindow"] = settings.recv_window_ms
-    exchange = class_of(name, now_ms, profile.silenced)(
+    exchange = class_of(name, now_ms, profile)(
         {
             **_keys(context),
             "enableRateLimit": False,

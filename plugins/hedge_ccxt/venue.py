@@ -80,6 +80,15 @@ class CcxtVenue:
             log.warning("%s: the clock cannot be read yet: %s", self.venue, error)
         self._watch = asyncio.get_running_loop().create_task(self._watch_clock())
 
+    async def ask_first(self, leg: Leg) -> None:
+        """Have ccxt ask what it would ask with the first order, signed like that order."""
+        line = self._lines[leg]
+        for method in self.profile.asks_first:
+            try:
+                await line.read(method)
+            except VenueError as error:
+                log.warning("%s: %s cannot be read yet: %s", self.venue, method, error)
+
     async def close(self) -> None:
         self._users -= 1
         if self._users:

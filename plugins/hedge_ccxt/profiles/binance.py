@@ -21,7 +21,7 @@ FAPI = {f"fapi{side}{n}": f"{HTTP}/fapi/{v}" for side in ("Public", "Private")
         for n, v in (("", "v1"), ("V2", "v2"), ("V3", "v3"))}  # fmt: skip
 BINANCE = Profile(
     name="binance", title="Binance", futures="binanceusdm", can=STREAMED | Can.RESULT_ACK,
-    codes=CODES, options={"recvWindow": 0, "fetchMargins": False}, page=500,
+    codes=CODES, options={"recvWindow": 0, "fetchMargins": False}, page=500, trades_named=False,
     marks="watch_mark_price", mode_from="fetch_position_mode", sets_margin_mode=True,
     wallet_has_pnl=True, interval_default_h=8,
     rights=Rights(method="sapiGetAccountApiRestrictions", path="",

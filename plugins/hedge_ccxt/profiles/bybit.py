@@ -27,7 +27,8 @@ WS = {
 }  # fmt: skip
 BYBIT = Profile(
     name="bybit", title="Bybit", can=STREAMED | Can.SHARED_WALLET, codes=CODES,
-    id_param="orderLinkId", options={"recvWindow": 0},
+    id_param="orderLinkId", options={"recvWindow": 0}, asks_first=("is_unified_enabled",),
+    lists_all={"v5/execution/list": ("execType", "Trade")},
     lookups=(Lookup("fetch_open_orders", is_list=True),
              Lookup("fetch_canceled_and_closed_orders", is_list=True)),
     trades_window_h=7 * 24, page=100, marks="watch_ticker", mode_from="positions",

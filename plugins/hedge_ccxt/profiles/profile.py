@@ -43,6 +43,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     id_param: str = "clientOrderId"
     """The parameter that an order is asked for by; empty: our id takes the place of the venue's."""
     lookups: tuple[Lookup, ...] = (Lookup("fetch_order"),)
+    asks_first: tuple[str, ...] = ()
+    """Methods of ccxt that it would call before the first order, and whose answer it keeps."""
+    lists_all: Mapping[str, tuple[str, str]] = {}
+    """Path -> parameter and value that ccxt asks with, and that keep executions from us."""
+    trades_named: bool = True
+    """Executions carry the id of ours; else the order of each is asked for it, once."""
     options: Mapping[str, Any] = {}
     """Of ccxt's instance; ``recvWindow`` is filled in where it stands."""
     recv_window_ms: int = 0

@@ -119,7 +119,7 @@ def test_an_instrument_that_is_not_there_is_missing_and_nothing_leaves():
             await role.read_position("DOGE/USDT:USDT")
         with pytest.raises(Refused) as refused:
             await role.place_order(order("okx", Leg.FUTURES, TimeInForce.IOC, quantity=D("1E-7")))
-        assert refused.value.code == "NOT_SENT"
+        assert refused.value.code == "LOT"
         assert wire.sent == []
 
     asyncio.run(place())
