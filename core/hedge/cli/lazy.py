@@ -32,7 +32,7 @@ TABLE = {
     "journal": Entry("hedge.cli.journal_cmd", "app", "check, back up, restore, upgrade the record"),
     "notify": Entry("hedge.cli.notify_cmd", "app", "send a test message to each notifier"),
     "config": Entry("hedge.cli.config_cmd", "app", "show the configuration and its sources"),
-    "plugins": Entry("hedge.cli.plugins_cmd", "app", "list what is installed and what may load"),
+    "plugins": Entry("hedge.cli.plugins_cmd", "app", "look at plugins, trust them, begin one"),
     "sim": Entry("hedge_sim.command", "app", "serve a simulated venue behind a real protocol"),
 }
 

@@ -47,7 +47,7 @@ def send_test(
     redactor = Redactor(notifier_secrets(resolved.settings))
     redact_with(redactor.text)
     set_up(as_json=False, redactor=redactor, messages=sys.stderr)
-    host = load_plugins((), allow=resolved.settings.plugins.allow)
+    host = load_plugins((), allow=resolved.settings.plugins.allow, lock=resolved.place)
     results = asyncio.run(_send_all(host, wanted, redactor.text))
     rows = [
         {"name": name, "plugin": wanted[name].plugin, "result": result}

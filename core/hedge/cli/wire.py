@@ -158,7 +158,15 @@ def _environments(resolved: Resolved, *, live: bool) -> tuple[dict[str, str], Pl
         )
     ]
     venues = tuple(dict.fromkeys(ref.venue for _, ref in legs))
-    host = load_plugins(venues, allow=settings.plugins.allow, venues=settings.venues, live=live)
+    host = load_plugins(
+        venues,
+        allow=settings.plugins.allow,
+        venues=settings.venues,
+        live=live,
+        lock=resolved.place,
+    )
+    for note in host.notes:
+        say(note)
     for venue in venues:
         host.settings(venue)
     for where, ref in legs:

@@ -36,6 +36,8 @@ class Resolved:
     sources: Mapping[str, str]
     warnings: tuple[str, ...] = ()
     config_path: Path | None = None
+    place: Path = Path(FILE)
+    """The configuration file, or where one would be looked for first: locks lie beside it."""
 
     def source(self, dotted: str) -> str:
         """Return where a value came from."""
@@ -101,6 +103,7 @@ def resolve(
         sources=dict(layers.sources),
         warnings=tuple(layers.warnings),
         config_path=path,
+        place=path or cwd / FILE,
     )
 
 

@@ -5,6 +5,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pluggy
@@ -23,6 +24,8 @@ from hedge.plugins.found import (
     install_line,
     parse_allow,
 )
+from hedge.plugins.installed import digest_of
+from hedge.plugins.lock import Lock
 from hedge.roles import (
     AccountCheck,
     Can,
@@ -45,13 +48,17 @@ def load_plugins(
     allow: Sequence[str] = (),
     venues: Mapping[str, Mapping[str, Any]] | None = None,
     live: bool = False,
+    lock: Path | None = None,
     found: Sequence[Found] | None = None,
 ) -> "PluginHost":
     """Return a host that has loaded what serves the ``wanted`` venues (``binance``, ``ccxt:okx``).
 
-    ``live`` refuses editable installs of third parties.
+    ``live`` refuses third parties that are not pinned: editable installs, and those without a
+    lock. ``lock`` is the configuration file beside which the lock lies (`hedge.plugins.lock`);
+    None: there is no lock.
     """
-    host = PluginHost(discover() if found is None else found, allow, venues or {}, live=live)
+    known = discover() if found is None else found
+    host = PluginHost(known, allow, venues or {}, live=live, lock=lock)
     for venue in wanted:
         host.spec(venue)
     return host
@@ -67,18 +74,23 @@ class PluginHost:
         venues: Mapping[str, Mapping[str, Any]] | None = None,
         *,
         live: bool = False,
+        lock: Path | None = None,
     ) -> None:
         self.found = tuple(found)
         self.broken: dict[str, str] = {}
         """Entry point -> why it does not work; kept and shown, never loaded again."""
+        self.notes: list[str] = []
+        """What a person should hear of the plugins that are loaded, a line each."""
         self._raw = dict(venues or {})
         self._live = live
+        self._beside = lock
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hookspecs)
         self._providers: dict[str, str] = {}
         self._specs: dict[str, VenueSpec] = {}
         self._owners: dict[str, str] = {}
         self._loadable: dict[str, Found] = {}
+        self._shared: dict[tuple[str, str], dict[str, Any]] = {}
         for line in allow:
             parse_allow(line)
         for one in self.found:
@@ -86,9 +98,9 @@ class PluginHost:
                 continue
             other = self._loadable.setdefault(one.name, one)
             if other is not one:
-                raise PluginError(
+                self.broken[one.name] = (
                     f"two plugins are called {one.name!a}: {other.provider} and {one.provider};"
-                    " remove one"
+                    " block or remove one"
                 )
 
     @property
@@ -111,7 +123,7 @@ class PluginHost:
     def provider(self, venue: str) -> str:
         """Return the distribution and version of the plugin that owns ``venue``."""
         self.spec(venue)
-        return self._providers[self._owner(venue)]
+        return self._providers[self.owner(venue)]
 
     def environment(self, venue: str) -> str:
         """Return live, testnet, demo or local; what runs on virtual time is always local."""
@@ -158,9 +170,17 @@ class PluginHost:
         return self._role("hedge_account_check", AccountCheck, venue, context)
 
     def notifier(self, name: str, context: NotifierContext) -> tuple[Notifier, str]:
+        """Ask the plugin of this name alone: nobody else is told its keys."""
         self.load(name)
-        given: dict[str, Any] = {"name": name, "context": context}
-        return self._first("hedge_notifier", Notifier, name, given)
+        answer = None
+        if name in self._order("hedge_notifier", name):
+            given: dict[str, Any] = {"name": name, "context": context}
+            answer = self._answer("hedge_notifier", Notifier, name, given)
+        if answer is None:
+            raise PluginError(
+                f"plugin {name} ({self._providers[name]}) offers no notifier {name!a}"
+            )
+        return answer, f"{name} ({self._providers[name]})"
 
     def register(self, plugin: object, name: str, provider: str = "hedge-engine (host)") -> None:
         """Add a plugin that is already imported: the host's own wrappers, or a test's venue."""
@@ -184,8 +204,8 @@ class PluginHost:
         one = self._loadable.get(name)
         if one is None:
             raise PluginError(self._why_not(name))
-        if self._live and one.editable and not one.bundled:
-            raise PluginError(f"{one.provider} is an editable install: unpinned, refused with live")
+        if not one.bundled:
+            self._check_pinned(one)
         if package := absent(one):
             text = f"{name} needs {package}, which is not installed; {install_line(name)}"
             self.broken[name] = text
@@ -196,6 +216,39 @@ class PluginHost:
         except HedgeError as error:
             self.broken[name] = str(error)
             raise PluginError(str(error)) from error
+
+    def _check_pinned(self, one: Found) -> None:
+        """Refuse other files than those that were allowed, before a line of them runs."""
+        if one.editable:
+            if self._live:
+                raise PluginError(f"{one.provider} is editable: unpinned, refused with live")
+            self.notes.append(f"plugin {one.name}: {one.provider} is unpinned ({one.editable})")
+            return
+        if self._beside is None:
+            if self._live:
+                raise PluginError(f"{one.provider} has no lock: unpinned, refused with live")
+            return
+        lock = Lock.of(self._beside)
+        kept = lock.kept(one)
+        if kept is None:
+            self._lock(lock, one)
+        elif kept.digest != digest_of(one):
+            self.broken[one.name] = (
+                f"plugin {one.name} ({one.provider}): its files are not those that were allowed;"
+                f" if that is meant: hedge plugins allow {one.name}"
+            )
+            raise PluginError(self.broken[one.name])
+
+    def _lock(self, lock: Lock, one: Found) -> None:
+        """Lock what a line written by hand allows, as it is found the first time."""
+        try:
+            digest = lock.keep(one)
+        except ConfigError as error:
+            if self._live:
+                raise PluginError(f"{one.provider} is not locked: {error}") from None
+            self.notes.append(f"plugin {one.name}: {one.provider} is not locked: {error}")
+        else:
+            self.notes.append(f"plugin {one.name}: {one.provider} is locked now as {digest}")
 
     def load_all(self) -> None:
         """Load whatever may load; what cannot is quarantined (see ``broken``)."""
@@ -209,7 +262,8 @@ class PluginHost:
     def _table(self, venue: str) -> Mapping[str, Any]:
         return {**self._raw.get(venue.partition(":")[0], {}), **self._raw.get(venue, {})}
 
-    def _owner(self, venue: str) -> str:
+    def owner(self, venue: str) -> str:
+        """Return the plugin whose venue it is, loaded or not."""
         base = venue.partition(":")[0]
         return self._owners.get(venue) or self._owners.get(base) or base
 
@@ -270,7 +324,7 @@ class PluginHost:
     def _role(self, hook: str, protocol: Any, venue: str, context: VenueContext) -> tuple[Any, str]:
         self.spec(venue)
         given: dict[str, Any] = {"venue": venue, "context": context}
-        return self._first(hook, protocol, self._owner(venue), given)
+        return self._first(hook, protocol, self.owner(venue), given)
 
     def _first(
         self, hook: str, protocol: Any, owner: str, given: dict[str, Any]
@@ -279,15 +333,33 @@ class PluginHost:
             if everything:
                 self.load_all()  # the unit is the role: a vendor may offer just this one
             for name in self._order(hook, owner):
-                where = f"plugin {name} ({self._providers[name]})"
-                secrets = tuple(given["context"].secrets.values())
-                call = functools.partial(self._only(hook, self._manager.get_plugin(name)), **given)
-                answer = _guarded(f"{where}: {hook}", self._loadable.get(name), call, secrets)
+                told = given if name == owner else self._without_keys(name, given)
+                answer = self._answer(hook, protocol, name, told)
                 if answer is not None:
-                    check_role(answer, protocol, f"{where}: {hook}")
-                    return answer, self._providers[name]
-        subject = given.get("venue", given.get("name"))
-        raise PluginError(f"no plugin offers {hook.removeprefix('hedge_')} for {subject!a}")
+                    return answer, f"{name} ({self._providers[name]})"
+        raise PluginError(f"no plugin offers {hook.removeprefix('hedge_')} for {given['venue']!a}")
+
+    def _answer(self, hook: str, protocol: Any, name: str, given: dict[str, Any]) -> Any:
+        """Return what one plugin answers, checked; None: not mine."""
+        where = f"plugin {name} ({self._providers[name]}): {hook}"
+        secrets = tuple(given["context"].secrets.values())
+        call = functools.partial(self._only(hook, self._manager.get_plugin(name)), **given)
+        answer = _guarded(where, self._loadable.get(name), call, secrets)
+        if answer is not None:
+            check_role(answer, protocol, where)
+        return answer
+
+    def _without_keys(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        """Return what a plugin is told of another's venue: its own settings, and no key."""
+        context = given["context"]
+        assert isinstance(context, VenueContext)
+        told = VenueContext(
+            settings=self.settings(name) if name in self._specs else None,
+            clock=context.clock,
+            environment=context.environment,
+            shared=self._shared.setdefault((name, given["venue"]), {}),
+        )
+        return {**given, "context": told}
 
     def _order(self, hook: str, owner: str) -> list[str]:
         """Return who is asked: the venue's own plugin, then the others as pluggy orders them."""
@@ -296,14 +368,22 @@ class PluginHost:
         return sorted(names, key=lambda name: name != owner)
 
     def _only(self, hook: str, plugin: object) -> Callable[..., Any]:
-        """Return the hook as this plugin and the wrappers around it answer it."""
+        """Return the hook as this plugin and the wrappers around it answer it.
+
+        Who wraps sees what is asked: only what comes with hedge wraps what is not its own.
+        """
         others = [
             impl.plugin
             for impl in getattr(self._manager.hook, hook).get_hookimpls()
-            if impl.plugin is not plugin and not (impl.wrapper or impl.hookwrapper)
+            if impl.plugin is not plugin
+            and not ((impl.wrapper or impl.hookwrapper) and self._ours(impl.plugin_name))
         ]
         caller: Callable[..., Any] = self._manager.subset_hook_caller(hook, others)
         return caller
+
+    def _ours(self, name: str) -> bool:
+        one = self._loadable.get(name)
+        return one is None or one.bundled
 
 
 def _fetch(value: str) -> object:

@@ -33,6 +33,7 @@ from hedge.runtime.logs import Redactor, RowLog, set_up
 from hedge.runtime.notify.desk import Desk, EngineDoor
 from hedge.runtime.notify.notifications import Notifications, notifier_secrets, open_notifiers
 from hedge.runtime.quiet import quiet_interpreter
+from hedge.runtime.roles_open import served_by
 from hedge.runtime.sdnotify import SdNotify
 from hedge.runtime.session import Session
 from hedge.runtime.snapshot import HedgeSnapshot
@@ -54,7 +55,11 @@ def run(plan: RunPlan) -> int:
         for ref in (plan.hedge(name).spot_ref, plan.hedge(name).futures_ref)
     }
     host = load_plugins(
-        sorted(wanted), allow=settings.plugins.allow, venues=settings.venues, live=plan.live
+        sorted(wanted),
+        allow=settings.plugins.allow,
+        venues=settings.venues,
+        live=plan.live,
+        lock=plan.resolved.place,
     )
     virtual = all(Can.VIRTUAL_TIME in host.spec(venue).can for venue in wanted)
     if plan.speed != "real" and not virtual:
@@ -115,6 +120,8 @@ class App:
                 session.say = self._say
                 stack.push_async_callback(session.close)
                 await session.open(shared, (self._watch(name), self._told.watcher(name)))
+                for line in served_by(session.roles.providers):
+                    self._say(f"{name}: {line}")
                 self._told.found(name, session.snapshot().alarms)
                 self.sessions[name] = session
             self._catch_signals(stack)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -47,6 +47,14 @@ class Roles:
     """Both legs draw on one pot of money: it is counted once."""
     providers: tuple[str, ...] = field(default=())
     """``role=distribution version``, for the journal and the first lines of the log."""
+
+
+def served_by(providers: Iterable[str]) -> list[str]:
+    """Return a line for each plugin: which roles it answered."""
+    roles: dict[str, list[str]] = {}
+    for role, _, provider in (one.partition("=") for one in providers):
+        roles.setdefault(provider, []).append(role)
+    return [f"{', '.join(names)}: {provider}" for provider, names in roles.items()]
 
 
 async def open_roles(

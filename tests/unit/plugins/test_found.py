@@ -52,6 +52,24 @@ def test_editable_needs_its_folder_and_is_refused_live(tmp_path: Path, make) -> 
         load_plugins(["acme"], allow=[found[0].allow_line], found=found, live=True)
 
 
+def test_what_is_not_locked_is_refused_live(tmp_path: Path, make) -> None:
+    module = make("acme")
+    found, allow = discover([str(tmp_path)]), ["hedge-acme==1.2.0"]
+    with pytest.raises(PluginError, match="has no lock: unpinned, refused with live"):
+        load_plugins(["acme"], allow=allow, found=found, live=True)
+    folder = tmp_path / "not-there"
+    with pytest.raises(PluginError, match=r"is not locked: .*cannot be written"):
+        load_plugins(["acme"], allow=allow, found=found, live=True, lock=folder / "hedge.toml")
+    assert module not in sys.modules
+    host = load_plugins(["acme"], allow=allow, found=found, lock=folder / "hedge.toml")
+    assert "cannot be written" in host.notes[0], "without real money it is only said"
+    config = tmp_path / "hedge.toml"
+    for _ in range(2):
+        host = load_plugins(["acme"], allow=allow, found=found, live=True, lock=config)
+        assert host.loaded == ("acme",)
+    assert host.notes == [], "it was locked the first time"
+
+
 def test_bundled_needs_no_line(tmp_path: Path, make) -> None:
     make("acme", distribution="hedge-engine")
     assert load_plugins(["acme"], found=discover([str(tmp_path)])).loaded == ("acme",)
@@ -62,8 +80,12 @@ def test_two_of_one_name_are_refused_naming_both(tmp_path: Path, make) -> None:
     make("acme")
     found = discover([str(tmp_path)])
     assert load_plugins(["acme"], found=found).provider("acme") == "hedge-engine 0.1.0"
+    make("good", distribution="hedge-other")
+    allow = ["hedge-acme==1.2.0", "hedge-other==1.2.0"]
+    host = load_plugins(found=discover([str(tmp_path)]), allow=allow)
     with pytest.raises(PluginError, match=r"hedge-acme 1\.2\.0 and hedge-engine 0\.1\.0"):
-        load_plugins(found=found, allow=["hedge-acme==1.2.0"])
+        host.spec("acme")
+    assert host.provider("good") == "hedge-other 1.2.0", "everybody else goes on"
 
 
 @pytest.mark.parametrize("line", ["acme", "acme>=1", "acme==", "acme==1 @ relative", "==1", ""])

@@ -12,7 +12,7 @@ import pytest
 
 from hedge.errors import ConfigError, HedgeError, PluginError
 from hedge.plugins import PluginHost, discover, load_plugins
-from hedge.roles import VenueContext
+from hedge.roles import NotifierContext, VenueContext
 
 ALLOW = ("hedge-acme==1.2.0", "hedge-other==1.2.0")
 
@@ -30,7 +30,7 @@ def test_typed_call_returns_the_object_and_its_provider(tmp_path: Path, make) ->
     make("acme")
     feed, provider = host_of(tmp_path, "acme").spot_feed("acme", context())
     assert type(feed).__name__ == "Feed"
-    assert provider == "hedge-acme 1.2.0"
+    assert provider == "acme (hedge-acme 1.2.0)"
 
 
 def test_loads_only_what_is_needed(tmp_path: Path, make) -> None:
@@ -81,7 +81,7 @@ def test_a_broken_plugin_is_quarantined_and_named(tmp_path: Path, make, fault: s
         with pytest.raises(PluginError) as caught:
             host.spec("broken")
         assert reason in str(caught.value)
-    assert host.spot_feed("good", context())[1] == "hedge-other 1.2.0"
+    assert host.spot_feed("good", context())[1] == "good (hedge-other 1.2.0)"
 
 
 def test_a_broken_venue_is_not_served_by_who_serves_everything(
@@ -95,7 +95,7 @@ def test_a_broken_venue_is_not_served_by_who_serves_everything(
     host.load_all()
     with pytest.raises(PluginError, match="RuntimeError: no"):
         host.spot_feed("broken", context())
-    assert host.spot_feed("greedy:broken", context())[1] == "hedge-other 1.2.0"
+    assert host.spot_feed("greedy:broken", context())[1] == "greedy (hedge-other 1.2.0)"
 
 
 def test_nobody_takes_the_venue_of_another(tmp_path: Path, make, bodies) -> None:
@@ -115,12 +115,46 @@ def test_own_plugin_is_asked_first_and_a_vendor_may_fill_one_role(
     make("vendor", "from hedge.hookspecs import hookimpl\n" + any_venue, distribution="hedge-other")
     host = host_of(tmp_path, "acme")
     assert host.loaded == ("acme",)
-    assert host.spot_feed("acme", context())[1] == "hedge-other 1.2.0"
+    assert host.spot_feed("acme", context())[1] == "vendor (hedge-other 1.2.0)"
 
 
-def test_a_wrapper_wraps_whatever_was_returned(tmp_path: Path, make) -> None:
-    make("acme")
-    wrapper = """
+VENDOR = """
+TOLD = []
+
+class Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    licence: str = ""
+
+@hookimpl
+def hedge_venues():
+    return [VenueSpec(name="vendor", legs=LegKind.SPOT, can=Can.NONE, settings=Settings)]
+
+@hookimpl
+def hedge_spot_feed(venue, context):
+    TOLD.append(context)
+    return Feed()
+"""
+
+
+def test_who_fills_a_role_of_another_s_venue_sees_none_of_its_keys(
+    tmp_path: Path, make, bodies
+) -> None:
+    make("acme", bodies[0].format(name="acme", can="NONE"))
+    imports, feed = bodies[0].partition("class Settings")[0], bodies[1].partition("@hookimpl")[0]
+    module = make("vendor", imports + feed + VENDOR, distribution="hedge-other")
+    venues = {"acme": {"seed": 3}, "vendor": {"licence": "ours"}}
+    host = host_of(tmp_path, "acme", venues=venues)
+    asked = context(api_key="MARK")
+    asked.shared["line"] = "MARK"
+    for _ in range(2):
+        host.spot_feed("acme", asked)
+    first, second = sys.modules[module].TOLD
+    assert "MARK" not in repr(first)
+    assert first.settings.licence == "ours"
+    assert first.shared is second.shared is not asked.shared
+
+
+WRAPPER = """
 from hedge.hookspecs import hookimpl
 @hookimpl(wrapper=True)
 def hedge_spot_feed(venue, context):
@@ -129,12 +163,25 @@ def hedge_spot_feed(venue, context):
         feed.wrapped = True
     return feed
 """
-    make("wrap", wrapper, distribution="hedge-other")
+
+
+def test_a_wrapper_wraps_whatever_was_returned(tmp_path: Path, make) -> None:
+    make("acme")
+    make("wrap", WRAPPER, distribution="hedge-engine")
     host = host_of(tmp_path, "acme")
     host.load("wrap")
     feed, provider = host.spot_feed("acme", context())
     assert feed.wrapped  # type: ignore[attr-defined]
-    assert provider == "hedge-acme 1.2.0"
+    assert provider == "acme (hedge-acme 1.2.0)"
+
+
+def test_a_third_party_does_not_wrap_what_is_not_its_own(tmp_path: Path, make) -> None:
+    make("acme")
+    make("wrap", WRAPPER, distribution="hedge-other")
+    host = host_of(tmp_path, "acme")
+    host.load("wrap")
+    feed, _ = host.spot_feed("acme", context(api_key="MARK"))
+    assert not hasattr(feed, "wrapped")
 
 
 ANSWERS = {
@@ -206,6 +253,29 @@ def test_environment_of_real_and_virtual_venues(tmp_path: Path, make) -> None:
     host = host_of(tmp_path, "acme", "virtual", venues=raw)
     assert host.environment("acme") == "live"
     assert host.environment("virtual") == "local"
+
+
+NOTIFIER = """
+from hedge.hookspecs import hookimpl
+TOLD = []
+
+@hookimpl
+def hedge_notifier(name, context):
+    TOLD.append(context)
+    return None
+"""
+
+
+def test_a_notifier_s_keys_are_told_to_nobody_else(tmp_path: Path, make) -> None:
+    make("mine", NOTIFIER)
+    other = make("other", NOTIFIER, distribution="hedge-other")
+    host = host_of(tmp_path)
+    host.load("other")
+    clock: Any = None
+    asked = NotifierContext(settings={}, clock=clock, secrets={"token": "MARK"})
+    with pytest.raises(PluginError, match="offers no notifier 'mine'"):
+        host.notifier("mine", asked)
+    assert sys.modules[other].TOLD == []
 
 
 def test_every_refusal_is_one_line(tmp_path: Path, make) -> None:
