@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from lives import COMBINATIONS, NAME, Legs, Life, drawn
 
 from hedge.cli.wire import Line, make_plan
-from hedge.errors import VenueError
+from hedge.errors import HedgeError, VenueError
 from hedge.plugins.host import load_plugins
 from hedge.runtime.app import App
 from hedge.runtime.clock import RealClock
@@ -137,7 +137,7 @@ async def soak(minutes: float, first_seed: int, folder: Path) -> int:
             await looked_after(life)
             for server in life.servers.values():
                 struck |= set(await asyncio.to_thread(server.struck))
-        except (AssertionError, TimeoutError) as error:
+        except (AssertionError, TimeoutError, HedgeError) as error:
             wrong.append(f"{error or type(error).__name__} ({life.where})")
         finally:
             await asyncio.to_thread(life.close)

@@ -3,7 +3,7 @@
 Method: the installed `hedge run` against simulators of this process, each with one thing wrong: the
 key, its rights, the symbol, the state of a market, the money. Every refusal ends with the code of
 docs/exit-codes.md, prints one line, shows no secret, and leaves no order at either venue. What may
-be mended by the engine itself (hedge mode), or be allowed by its owner, trades.
+be mended by the engine itself (hedge mode, a read that fails), or be allowed by its owner, trades.
 """
 
 import asyncio
@@ -97,6 +97,10 @@ ALLOWED = [
          wrong={"bybit": {"keys": Keys(withdraw=True)}}, account="allow_withdraw = true"),
     Case(name="binance withdrawal allowed", legs=BINANCE_BYBIT, venue="binance",
          wrong={"binance-spot": {"keys": Keys(withdraw=True)}}, account="allow_withdraw = true"),
+    Case(name="binance that stutters", legs=BYBIT_BINANCE, venue="binance",
+         wrong={"binance-usdm": {"faults": ("busy_server=1,times=2,match=fundingRate",)}}),
+    Case(name="bybit that stutters", legs=BINANCE_BYBIT, venue="bybit",
+         wrong={"bybit": {"faults": ("busy_server=1,times=2,match=funding/history",)}}),
     Case(name="bybit in hedge mode", legs=BINANCE_BYBIT, venue="bybit", hedge_mode=True),
     Case(name="binance in hedge mode", legs=BYBIT_BINANCE, venue="binance", hedge_mode=True),
 ]  # fmt: skip

@@ -65,6 +65,10 @@ class Pump:
         finally:
             self._busy = False
 
+    def close(self) -> None:
+        """Take nothing more: what the venues still say is for the next start to read."""
+        self.failed = True
+
     def _stop(self, error: BaseException) -> None:
         self.failed = True
         self._queue.clear()

@@ -132,6 +132,7 @@ class Session:
             recorder = Recorder(self.plan.record, self.name)
             self._stack.callback(recorder.close)
             self.pump.record = recorder.take
+        self._stack.callback(self.pump.close)
         self._effects = Effects(
             clock=self._clock,
             roles=self.roles,
@@ -315,11 +316,15 @@ class Session:
             self._alarm("KEY_RIGHTS", "page", "; ".join(self._objections))
         spot, futures = terms.spot.instrument.symbol, terms.futures.instrument.symbol
         roles = self.roles
-        await roles.spot_feed.listen(spot, market_sink(Leg.SPOT, clock, feed))
-        await roles.futures_feed.listen(futures, market_sink(Leg.FUTURES, clock, feed))
-        await roles.spot_gateway.listen(spot, account_sink(Leg.SPOT, clock, feed))
-        await roles.futures_gateway.listen(futures, account_sink(Leg.FUTURES, clock, feed))
-        await roles.funding.listen(futures, market_sink(Leg.FUTURES, clock, feed))
+        # To begin to listen is to read: a listing, the last settlement.
+        for listen in (
+            lambda: roles.spot_feed.listen(spot, market_sink(Leg.SPOT, clock, feed)),
+            lambda: roles.futures_feed.listen(futures, market_sink(Leg.FUTURES, clock, feed)),
+            lambda: roles.spot_gateway.listen(spot, account_sink(Leg.SPOT, clock, feed)),
+            lambda: roles.futures_gateway.listen(futures, account_sink(Leg.FUTURES, clock, feed)),
+            lambda: roles.funding.listen(futures, market_sink(Leg.FUTURES, clock, feed)),
+        ):
+            await self._read(listen)
         feed(
             e.ActionAsked(
                 at=clock.now(),
@@ -390,6 +395,8 @@ class Session:
 
     async def close(self) -> None:
         await self._stack.aclose()
+        if self.ended.done():
+            self.ended.exception()  # whoever awaited it has it; nobody else is to be told
 
     def _release(self) -> None:
         while self._held:

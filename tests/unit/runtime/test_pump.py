@@ -1,49 +1,74 @@
-"""Goal: what the core did not foresee stops the hedge; it never goes on with half a fact in hand.
-
-Method: a real engine, journal and committer on a disk in memory; a fact that breaks the arithmetic.
+"""Goal: what cannot be written is not done, and after the end nothing is taken any more.
+Method: one engine before a journal of this test's own.
 """
 
 from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
-from pathlib import Path
 
 import pytest
 
 from hedge.decide import events as e
 from hedge.decide.engine import Engine
 from hedge.decide.terms import HedgeTerms, LegTerms
-from hedge.errors import InvariantBroken
-from hedge.journal import InlineCommitter, JournalLog, MemoryDisk
-from hedge.model import Fill, Instrument, InstrumentKind, Leg, Side
+from hedge.errors import JournalError
+from hedge.journal.committer import InlineCommitter
+from hedge.journal.log import JournalLog
+from hedge.journal.table import Projection
+from hedge.model import Instrument, InstrumentKind
+from hedge.model.numbers import SECOND
 from hedge.runtime.pump import Pump
 
+AT = 1_700_000_000 * SECOND
 
-def leg(kind: InstrumentKind) -> LegTerms:
+
+def leg(symbol, kind):
     return LegTerms(
         instrument=Instrument(
-            venue="toy", symbol="COIN/USDT", kind=kind, base="COIN", quote="USDT",
-            tick=D("0.01"), lot=D("0.001"),
+            venue="toy", symbol=symbol, kind=kind, base="BTC", quote="USDT", settle="USDT",
+            tick=D("0.1"), lot=D("0.001"),
         )
     )  # fmt: skip
 
 
-def test_an_error_that_nobody_foresaw_stops_the_hedge():
-    terms = HedgeTerms(
-        name="toy", prefix="H", spot=leg(InstrumentKind.SPOT),
-        futures=leg(InstrumentKind.PERPETUAL), quantity=D(1),
-    )  # fmt: skip
-    failed: list[BaseException] = []
-    log = JournalLog.open(Path("/toy"), hedge="toy", at=1, disk=MemoryDisk())
-    pump = Pump(
-        Engine(terms), log, InlineCommitter(log, on_error=failed.append), fail=failed.append
-    )
-    pump.feed(e.EngineStarted(at=2, boot_id="boot", epoch=1, terms=terms))
-    rows = log.next_seq
-    nan = Fill(
-        leg=Leg.SPOT, symbol="COIN/USDT", fill_id="1", side=Side.BUY, quantity=D("NaN"), price=D(1)
-    )
-    with pytest.raises(ArithmeticError):  # whoever told it, hears of it too
-        pump.feed(e.FillSeen(at=3, fill=nan))
-    assert pump.failed
-    assert [type(one) for one in failed] == [InvariantBroken]
-    pump.feed(e.StreamChanged(at=4, leg=Leg.SPOT, kind="market", up=True))
-    assert log.next_seq == rows, "nothing is taken any more"
+TERMS = HedgeTerms(
+    name="toy",
+    prefix="H",
+    spot=leg("BTC/USDT", InstrumentKind.SPOT),
+    futures=leg("BTC/USDT:USDT", InstrumentKind.PERPETUAL),
+)
+START = e.EngineStarted(at=AT, boot_id="boot", epoch=1, terms=TERMS)
+
+
+class Scene:
+    def __init__(self, folder):
+        self.log = JournalLog.open(folder, hedge="toy", at=AT)
+        self.failed, self.done = [], []
+        committer = InlineCommitter(
+            self.log, Projection.open(folder), every=1, on_error=self.failed.append
+        )
+        self.pump = Pump(Engine(TERMS), self.log, committer, fail=self.failed.append)
+        self.pump.perform = self.done.append
+
+
+@pytest.fixture
+def scene(tmp_path):
+    made = Scene(tmp_path)
+    yield made
+    made.log.close()
+
+
+def test_a_journal_that_takes_nothing_stops_everything(scene):
+    scene.log.close()
+    scene.pump.feed(START)
+    assert [type(error) for error in scene.failed] == [JournalError] and not scene.done
+    scene.pump.feed(START)
+    assert len(scene.failed) == 1
+
+
+def test_after_the_end_nothing_is_taken_and_nothing_fails(scene):
+    scene.pump.feed(START)
+    done = len(scene.done)
+    assert done
+    scene.pump.close()
+    scene.log.close()
+    scene.pump.feed(e.TimerFired(at=AT + SECOND))
+    assert not scene.failed and len(scene.done) == done
