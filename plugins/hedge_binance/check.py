@@ -47,10 +47,10 @@ class BinanceAccountCheck(Role):
     async def _may_trade(self, cold: Cold) -> bool:
         # A testnet has its own keys for each market: one of the other's would be refused.
         if cold.leg is Leg.SPOT:
-            account = await cold.read(wire.SpotAccount, lambda c: c.get_account(), 20)
-            return account.can_trade
-        config = await cold.read(wire.AccountConfig, lambda c: c.futures_account_config(), 5)
-        return config.can_trade
+            found = await cold.read(wire.CanTrade, lambda c: c.get_account(), 20)
+        else:
+            found = await cold.read(wire.CanTrade, lambda c: c.futures_account_config(), 5)
+        return found.can_trade
 
     async def read_clock_offset_ms(self) -> int:
         """Return the venue's clock less ours."""

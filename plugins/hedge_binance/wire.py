@@ -315,7 +315,6 @@ class SpotBalance(msgspec.Struct, frozen=True):
 
 class SpotAccount(msgspec.Struct, frozen=True, rename="camel"):
     balances: list[SpotBalance]
-    can_trade: bool = True
     update_time: int = 0
 
 
@@ -333,9 +332,7 @@ class FuturesAsset(msgspec.Struct, frozen=True, rename="camel"):
     available_balance: Decimal
 
 
-class AccountConfig(msgspec.Struct, frozen=True, rename="camel"):
-    """``GET /fapi/v1/accountConfig``."""
-
+class CanTrade(msgspec.Struct, frozen=True, rename="camel"):
     can_trade: bool
 
 
