@@ -86,7 +86,7 @@ class Books:
 
     @property
     def trip(self) -> int:
-        return max(self.trips.values(), default=0)
+        return max(self.trips.values()) if self.trips else 0
 
     @property
     def in_doubt(self) -> bool:
