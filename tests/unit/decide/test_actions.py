@@ -439,6 +439,7 @@ def test_what_is_scaled_during_the_last_measurement_is_not_ended_by_it(open_desk
     desk.work(lambda: desk.mode is Mode.HALT)
     desk.verb("scale", quantity=D(4))
     desk.measuring = True
+    desk.funding_goes(rate=GOOD, times=1)
     desk.work(lambda: desk.mode is Mode.HALT and desk.held[0] > 3)
     desk.run(10)
     assert desk.held == (4, -4) and not desk.ended
