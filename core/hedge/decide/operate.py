@@ -77,6 +77,8 @@ def _perform(engine: "Engine", asked: e.OperatorAsked) -> None:
                 engine.untrip(reason)
                 if reason == "THROTTLE":  # a person has looked: what came to nothing counts no more
                     engine.volatile.dead_hedges.clear()
+                if reason == "LOSS":  # nor what was lost, or the next read would lock it again
+                    engine.volatile.pnl.clear()
         case Verb.RESOLVE:
             _resolve(engine, asked)
         case Verb.ADOPT:

@@ -662,3 +662,22 @@ def test_fills_that_never_come_switch_off_no_loss_limit_and_are_not_looked_for_f
     building.venue.futures_price = building.venue.mark_price = D(103)
     building.run(40)
     assert building.books.trips["LOSS"] == Trip.LOCKED, "ten coins short lost three each, of 1,000"
+
+
+def test_a_loss_that_a_person_has_cleared_lets_the_hedge_be_unwound_until_more_is_lost(open_desk):
+    desk = open_desk()
+    desk.build()
+    desk.run(70)
+    desk.venue.futures_price = desk.venue.mark_price = D(103)
+    desk.run(40)
+    assert desk.books.trips["LOSS"] == Trip.LOCKED
+    desk.verb("clear", subject="LOSS")
+    desk.run(40)
+    assert desk.books.trip == Trip.OK
+    desk.venue.futures_price = desk.venue.mark_price = D("105.5")
+    desk.run(40)
+    assert desk.books.trips["LOSS"] == Trip.LOCKED, "another 25 were lost, of 1,000"
+    desk.verb("clear", subject="LOSS")
+    desk.verb("liquidate")
+    desk.unwind()
+    assert desk.exit == (0, "UNWOUND")
