@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from hedge.cli import status as command
@@ -23,7 +24,7 @@ from hedge.decide import events as e
 from hedge.decide.mode import Mode, Trigger
 from hedge.decide.terms import Action, HedgeTerms, LegTerms
 from hedge.journal.log import JournalLog
-from hedge.model import Fill, FundingPayment, Instrument, InstrumentKind, Leg, Side
+from hedge.model import Fill, FillKind, FundingPayment, Instrument, InstrumentKind, Leg, Side
 from hedge.runtime import client
 from hedge.runtime.api import Feed, StatusApi
 from hedge.runtime.snapshot import AlarmView, HedgeSnapshot
@@ -109,6 +110,7 @@ def fill(which: Leg, side: Side, number: int, fee_asset: str) -> e.FillSeen:
             leg=which,
             symbol="BTC",
             fill_id=str(number),
+            client_order_id=f"H0001{which.value[0].upper()}{number:06}",
             side=side,
             quantity=Decimal("0.15"),
             price=Decimal(60000),
@@ -246,6 +248,18 @@ def test_without_an_engine_it_is_the_journal_and_10(
     assert (hedge["trip"], hedge["funding_received"]) == ("FREEZE_SPOT", "0.96")
     assert [alarm["key"] for alarm in hedge["alarms"]] == ["DELTA"]
     assert hedge["phase"] == "not running"
+
+
+def test_the_journal_counts_only_what_is_the_hedges(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = fill(Leg.SPOT, Side.BUY, 3, "USDT")
+    strangers = msgspec.structs.replace(mine.fill, client_order_id="by-hand", venue_order_id="9")
+    odd = msgspec.structs.replace(fill(Leg.SPOT, Side.BUY, 4, "USDT").fill, kind=FillKind.UNKNOWN)
+    journal(state, "btc", *(e.FillSeen(at=AT, fill=one) for one in (strangers, odd)))
+    _, out, _ = ask(capsys, "--json")
+    hedge = json.loads(out)["data"]["hedges"][0]
+    assert (hedge["inventory"], hedge["position"]) == ("0.149", "-0.15")
 
 
 def test_the_journal_for_a_person(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What a journal says of its hedge when no engine does: books by its fills, mode, trips, alarms."""
+"""What a journal says of its hedge when no engine does: books, mode, trips, alarms."""
 
 from collections import deque
 from decimal import Decimal
@@ -7,11 +7,12 @@ from typing import Any
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
+from hedge.decide.engine import Engine
 from hedge.decide.mode import Mode, Trip
 from hedge.decide.orders import OPEN
 from hedge.decide.rows import Row
+from hedge.errors import JournalError
 from hedge.journal.table import Projection
-from hedge.model import Fill, Leg
 from hedge.runtime.words import builtins_of, plain, utc
 
 LAST_ROWS = 5
@@ -29,7 +30,6 @@ class _Story:
         self.trips: dict[str, tuple[int, str]] = {}
         self.paused = False
         self.target: Decimal | None = None
-        self.external = {leg: Decimal(0) for leg in Leg}
         self.last: deque[str] = deque(maxlen=LAST_ROWS)
 
     def tell(self, row: Row) -> None:
@@ -49,8 +49,6 @@ class _Story:
                 self.paused = paused
             case c.SetTarget(quantity=quantity):
                 self.target = quantity
-            case c.BookExternal(leg=leg, quantity=quantity):
-                self.external[leg] += quantity
             case c.EndRun() as ended:
                 self.ended = ended
             case _:
@@ -65,11 +63,11 @@ def picture(directory: Path) -> dict[str, Any]:
     with Projection.view(directory) as tables:
         for row in tables.rows():
             story.tell(row)
-        fills, payments = tables.fills(), tables.payments()
+        inventory, position = _held(tables, story)
+        payments = tables.payments()
         orders = [order for order in tables.orders() if order.status in OPEN]
         alarms = tables.alarms(open_only=True)
     terms = story.started.terms if story.started else None
-    base = terms.spot.instrument.base if terms else ""
     ended = story.ended
     worst = max((level for level, _ in story.trips.values()), default=0)
     found = {
@@ -84,8 +82,8 @@ def picture(directory: Path) -> dict[str, Any]:
         "trip_reasons": {reason: text for reason, (_, text) in story.trips.items()},
         "paused": story.paused,
         "spot_target": story.target,
-        "inventory": _held(fills, Leg.SPOT, base) + story.external[Leg.SPOT],
-        "position": _held(fills, Leg.FUTURES, "") + story.external[Leg.FUTURES],
+        "inventory": inventory,
+        "position": position,
         "funding_received": sum((payment.cash for payment in payments), Decimal(0)),
         "orders": [{name: getattr(order, name) for name in _ORDER_FIELDS} for order in orders],
         "alarms": [
@@ -110,8 +108,13 @@ _ORDER_FIELDS = (
 )  # fmt: skip
 
 
-def _held(fills: tuple[Fill, ...], leg: Leg, base: str) -> Decimal:
-    """Sum one leg's fills; a fee taken in the coin itself is coin that did not arrive."""
-    mine = [fill for fill in fills if fill.leg is leg]
-    fees = sum((fill.fee for fill in mine if base and fill.fee_asset == base), Decimal(0))
-    return sum((fill.signed_quantity for fill in mine), Decimal(0)) - fees
+def _held(tables: Projection, story: _Story) -> tuple[Decimal, Decimal]:
+    """Return both legs by the books that the next start would begin with: what is ours, no more."""
+    if story.started is None:
+        return Decimal(0), Decimal(0)
+    engine = Engine(story.started.terms)
+    try:
+        engine.replay(tables.rows())
+    except AssertionError as error:
+        raise JournalError(f"{tables.path}: its rows contradict each other: {error}") from None
+    return engine.inventory, engine.position
