@@ -161,8 +161,8 @@ def _spot(engine: "Engine", *, hedged: bool) -> None:
     left = spot_task.remaining(target, spot.held)
     side = Side.BUY if left > 0 else Side.SELL
     price = engine.spot_price
-    if not price or spot_task.done(target, spot.held, engine.terms, price):
-        return
+    if not left or (price and spot_task.done(target, spot.held, engine.terms, price)):
+        return  # without any price the feeds are what blocks it, and says so
     blocked = _blocked(engine, side, hedged=hedged)
     if blocked is not None:
         engine.hold(*blocked)

@@ -49,6 +49,17 @@ def test_old_prices_without_reads_lock(building):
     assert building.books.trips["DATA_AGE"] == Trip.LOCKED
 
 
+def test_an_unwinding_that_never_saw_a_price_says_why_and_pages(open_desk):
+    desk = open_desk()
+    desk.build()
+    desk.quoting = {SPOT: False, FUTURES: False}
+    desk.start("liquidation", request="unwind")
+    desk.run(3)
+    assert desk.engine.reason.startswith("FEED_STALE")
+    desk.run(60)
+    assert desk.engine.reason.startswith("TRIPPED: DATA_AGE") and "UNWIND_BLOCKED" in desk.alarms
+
+
 def test_a_crossed_or_broken_quote_is_no_quote(building):
     good = building.venue.quote(SPOT)
     bad = type(good)(symbol=good.symbol, bid=good.ask, ask=good.bid)
