@@ -64,16 +64,19 @@ def plan(
     """Return the next order for ``change``, or None when no venue would take it.
 
     What shrinks the position is reduce-only, stops at zero, and is exempt from the minimum; what
-    enlarges it stops at ``cap`` coins.
+    enlarges it stops at ``cap`` coins. A long that is too small to be sold alone, where there is
+    no such exemption, is sold together with what is to be short.
     """
     instrument = terms.futures.instrument
     if not change:
         return None
     side = Side.BUY if change > 0 else Side.SELL
-    shrinking = position * change < 0
+    exempt = instrument.reduce_only_below_min
+    through = position > 0 and not exempt and position < exposure.hedge_min(terms, price) <= -change
+    shrinking = position * change < 0 and not through
     quantity = min(abs(change), abs(position)) if shrinking else abs(change)
     if cap is not None and not shrinking:
-        quantity = min(quantity, max(cap - abs(position), ZERO))
+        quantity = min(quantity, max(cap + position if through else cap - abs(position), ZERO))
     dearest = price * (1 + terms.limits.collar_max)
     if not exposure.within_clip(quantity * dearest, terms, dearest):
         quantity = exposure.clip_notional(terms, dearest) / dearest
@@ -82,7 +85,7 @@ def plan(
         quantity = min(quantity, floor_to(instrument.quantity_max, instrument.lot))
     if not quantity:
         return None
-    if not (shrinking and instrument.reduce_only_below_min):
+    if not (shrinking and exempt):
         least = exposure.hedge_min(terms, price)
         if quantity < least:
             return None

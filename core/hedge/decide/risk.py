@@ -215,7 +215,7 @@ def _futures(order: Order, seen: Observation, books: Books) -> Refused | None:
     lot = terms.futures.instrument.lot
     position = seen.position
     after = position + order.signed_quantity
-    reducing = abs(after) < abs(position)
+    reducing = abs(after) < abs(position) and position * after >= 0
     if reducing != order.reduce_only:
         return Refused(
             reason=Reason.NOT_REDUCING, detail=f"position={plain(position)} after={plain(after)}"

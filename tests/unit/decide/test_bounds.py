@@ -579,6 +579,23 @@ def test_spot_is_not_sold_for_a_gap_whose_hedge_is_on_its_way(open_desk):
     assert desk.books.futures.open and not sold, "both would close the same gap"
 
 
+@pytest.mark.parametrize("exempt", [True, False])
+def test_a_long_too_small_to_be_sold_alone_does_not_hold_up_the_hedge(open_desk, exempt):
+    desk = open_desk(
+        futures={"reduce_only_below_min": exempt}, limits={"after_external": AfterExternal.REHEDGE}
+    )
+    desk.funding()
+    desk.work(lambda: desk.held[0] > 2)
+    desk.run(2)
+    before = len(desk.orders(FUTURES))
+    desk.foreign(FUTURES, D("0.04") - desk.held[1])
+    desk.run(2)
+    sold = desk.orders(FUTURES)[before:]
+    assert desk.held[1] == desk.venue.position == -desk.held[0]
+    assert sold[0].reduce_only is exempt and all(one.side is Side.SELL for one in sold)
+    assert (sold[0].quantity == D("0.04")) is exempt
+
+
 def test_coins_adopted_in_the_closing_measurement_are_no_clean_end(open_desk):
     desk = open_desk(Venue(coins="5"))
     desk.build()
