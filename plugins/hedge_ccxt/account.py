@@ -244,8 +244,8 @@ class Account:
                 self.take_report(report)
 
     async def _sweep_account(self) -> None:
-        at = self._clock.now()
         if self._listing.leg is Leg.FUTURES:
+            at = self._clock.now()
             rows = parse.as_rows(await self._line.read("fetch_positions", [self._listing.market]))
             position = parse.position(rows, self._listing, at)
             if self._new("position", position):
@@ -253,8 +253,7 @@ class Account:
             await self._sweep_payments(position.quantity)
             return
         instrument = self._listing.instrument
-        answer = parse.as_row(await self._line.read("fetch_balance"))
-        for balance in parse.balances(answer, at):
+        for balance in await self._reads.balances():
             if balance.asset in (instrument.base, instrument.quote) and self._new(
                 balance.asset, (balance,)
             ):

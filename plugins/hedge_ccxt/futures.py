@@ -101,15 +101,12 @@ class FuturesGateway(Gateway):
     async def read_margin(self, symbol: str) -> Margin:
         listing = await self._listing(symbol)
         settle = listing.instrument.settle
-        answer = parse.as_row(await self._line.read("fetch_balance"))
-        coin = answer.get(settle) or {}
+        cash = {one.asset: one for one in await self.read_balances()}.get(settle)
         rows = await self._rows(listing)
-        profit = sum((number(row.get("unrealizedPnl")) for row in rows), ZERO)
-        total = number(coin.get("total"))
         ratios = [number(row["marginRatio"]) for row in rows if row.get("marginRatio") is not None]
         return Margin(
-            free=max(number(coin.get("free")), ZERO),
-            wallet=total - profit if self.venue.profile.wallet_has_pnl else total,
+            free=max(cash.free, ZERO) if cash else ZERO,
+            wallet=cash.total if cash else ZERO,
             ratio=max(ratios, default=None),
             leverage=await self._leverage(listing),
         )

@@ -124,8 +124,7 @@ class Gateway(Role):
         return await self._reads.fills(await self._listing(symbol), since)
 
     async def read_balances(self) -> tuple[Balance, ...]:
-        answer = await self._line.read("fetch_balance")
-        return parse.balances(parse.as_row(answer), self.venue.clock.now())
+        return await self._reads.balances()
 
 
 def _named(report: OrderReport, client_order_id: str) -> OrderReport:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from hedge.errors import Malformed
 from hedge.model import (
     Balance,
@@ -25,6 +27,19 @@ from hedge_ccxt.listing import Listing, number
 from hedge_ccxt.order_ids import IdStyle, from_venue
 
 Row = Mapping[str, Any]
+
+
+class Profits(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a venue's own balance states the unrealised profit that ccxt's totals have in them.
+
+    ``rows`` leads to a row or a list of them, the others to their places in a row.
+    """
+
+    rows: str
+    profit: str
+    asset: str = ""
+
+
 ENDED = frozenset({"canceled", "cancelled", "expired", "rejected"})
 FUNDING = "Funding"
 KINDS = {
@@ -217,16 +232,27 @@ def mark(row: Row, listing: Listing, at: int) -> Mark | None:
     )
 
 
-def balances(answer: Row, at: int) -> tuple[Balance, ...]:
-    """Return every coin of the account that has a total."""
+def balances(answer: Row, at: int, profits: Profits | None) -> tuple[Balance, ...]:
+    """Return every coin of the account that has a total, as cash: without unrealised profit."""
     totals: Mapping[str, Any] = answer.get("total") or {}
+    unrealised = _unrealised(answer, profits) if profits is not None else {}
     found = []
     for asset, stated in totals.items():
-        total = number(stated)
+        total = number(stated) - unrealised.get(asset, unrealised.get("", ZERO))
         free = min(number((answer.get(asset) or {}).get("free"), total), total)
         locked = total - free
         found.append(Balance(asset=asset, free=free, locked=locked, updated_at=at))
     return tuple(found)
+
+
+def _unrealised(answer: Row, profits: Profits) -> dict[str, Decimal]:
+    """Return the profit in the total of each asset, under "" where the venue has one asset only."""
+    rows = at_path(answer.get("info"), profits.rows)
+    found: dict[str, Decimal] = {}
+    for row in rows if isinstance(rows, list) else [rows]:
+        asset = str(at_path(row, profits.asset)) if profits.asset else ""
+        found[asset] = found.get(asset, ZERO) + number(at_path(row, profits.profit))
+    return found
 
 
 def position(rows: Iterable[Row], listing: Listing, at: int) -> Position:

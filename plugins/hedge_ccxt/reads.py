@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hedge.errors import Missing
-from hedge.model import Fill, OrderReport, ReportedStatus
+from hedge.model import Balance, Fill, OrderReport, ReportedStatus
 from hedge.model.numbers import HOUR, MS
 from hedge.roles import Clock
 from hedge.transport import ClockOffset
@@ -60,6 +60,10 @@ class Reads:
                 if report.client_order_id == client_order_id:
                     return self._own.reported(listing.symbol, report)
         raise Missing(f"{self.line.venue}: no order {client_order_id}")
+
+    async def balances(self) -> tuple[Balance, ...]:
+        answer = parse.as_row(await self.line.read("fetch_balance"))
+        return parse.balances(answer, self._clock.now(), self.line.profile.profits)
 
     async def open_orders(self, listing: Listing) -> tuple[OrderReport, ...]:
         rows = parse.as_rows(await self.line.read("fetch_open_orders", listing.market))

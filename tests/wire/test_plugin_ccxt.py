@@ -416,6 +416,23 @@ def test_of_several_prices_that_came_at_once_the_last_is_told(venue):
 
 
 @pytest.mark.parametrize("venue", VENUES)
+def test_cash_is_without_the_profit_of_an_open_position(venue):
+    async def scenario(desk):
+        await desk.listen()
+        house = desk.house(Leg.FUTURES)
+        await desk.trade(Leg.FUTURES, Side.SELL, "0.5")
+        for _ in range(2):
+            house.skip(3 * HOUR)  # the market moves
+            await desk.until("futures market", Quote, since=len(desk.told("futures market", Quote)))
+            wallet = house.margin().wallet
+            assert house.margin().profit
+            cash = {one.asset: one.total for one in await desk.futures.read_balances()}
+            assert cash["USDT"] == (await desk.futures.read_margin(PERP)).wallet == wallet
+
+    run(venue, scenario)
+
+
+@pytest.mark.parametrize("venue", VENUES)
 def test_funding_has_its_interval_and_its_cash(venue):
     async def scenario(desk):
         house = desk.house(Leg.FUTURES)

@@ -2,6 +2,7 @@
 
 from hedge.roles import Can
 from hedge_ccxt.errors import Codes, words
+from hedge_ccxt.parse import Profits
 from hedge_ccxt.profiles.profile import STREAMED, Profile, Rights
 
 CODES = Codes(
@@ -23,7 +24,7 @@ BINANCE = Profile(
     name="binance", title="Binance", futures="binanceusdm", can=STREAMED | Can.RESULT_ACK,
     codes=CODES, options={"recvWindow": 0, "fetchMargins": False}, page=500, trades_named=False,
     marks="watch_mark_price", mode_from="fetch_position_mode", sets_margin_mode=True,
-    wallet_has_pnl=True, interval_default_h=8,
+    profits=Profits(rows="assets", profit="unrealizedProfit", asset="asset"), interval_default_h=8,
     rights=Rights(method="sapiGetAccountApiRestrictions", path="",
                   trade=("enableSpotAndMarginTrading", "enableFutures"),
                   withdraw=("enableWithdrawals",), ip="ipRestrict"),

@@ -4,6 +4,7 @@ Its answers carry no codes: ccxt sorts them by their words, and only its certain
 """
 
 from hedge_ccxt.order_ids import IdStyle
+from hedge_ccxt.parse import Profits
 from hedge_ccxt.profiles.profile import STREAMED, Profile
 
 TWO_DAYS_MS = 48 * 3_600 * 1_000
@@ -14,6 +15,6 @@ HYPERLIQUID = Profile(
     recv_window_ms=TWO_DAYS_MS,  # how old a nonce may be, in the venue's documentation
     trades_window_h=7 * 24, page=2_000, marks="fetch_funding_rate", mode_from="one_way",
     leverage_params={"marginMode": "{mode}"}, leverage_from="publicPostInfo",
-    wallet_has_pnl=True, paid_on="delta.szi",
+    profits=Profits(rows="assetPositions", profit="position.unrealizedPnl"), paid_on="delta.szi",
     silenced=("handle_builder_fee_approval", "set_ref"),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """KuCoin: two classes of ccxt, swaps count contracts (multiplier), 5 s to be late in."""
 
 from hedge_ccxt.errors import Codes, words
+from hedge_ccxt.parse import Profits
 from hedge_ccxt.profiles.profile import STREAMED, Profile, Rights
 
 CODES = Codes(
@@ -17,7 +18,7 @@ CODES = Codes(
 KUCOIN = Profile(
     name="kucoin", title="KuCoin", futures="kucoinfutures", can=STREAMED, codes=CODES,
     recv_window_ms=5_000, trades_window_h=24, page=100, marks="watch_mark_price",
-    paid_on="positionQty",
+    paid_on="positionQty", profits=Profits(rows="data", profit="unrealisedPNL", asset="currency"),
     mode_from="fetch_position_mode", sets_margin_mode=True, order_params={"marginMode": "{MODE}"},
     rights=Rights(method="privateGetUserApiKey", path="data.permission",
                   trade=("Spot", "Futures", "Unified"), withdraw=("Withdrawal", "Transfer"),

@@ -2,6 +2,7 @@
 
 from hedge.roles import Can
 from hedge_ccxt.errors import Codes, words
+from hedge_ccxt.parse import Profits
 from hedge_ccxt.profiles.profile import STREAMED, Profile, Rights
 
 CODES = Codes(
@@ -18,6 +19,7 @@ CODES = Codes(
 OKX = Profile(
     name="okx", title="OKX", can=STREAMED | Can.SHARED_WALLET, codes=CODES,
     recv_window_ms=30_000, trades_window_h=72, page=100, paid_on="sz",
+    profits=Profits(rows="data.0.details", profit="upl", asset="ccy"),
     marks="watch_mark_price", mode_from="fetch_position_mode",
     leverage_params={"mgnMode": "{mode}"}, order_params={"marginMode": "{mode}"},
     rights=Rights(method="privateGetAccountConfig", path="data.0.perm", trade=("trade",),

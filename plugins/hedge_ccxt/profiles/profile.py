@@ -8,6 +8,7 @@ import msgspec
 from hedge.roles import Can
 from hedge_ccxt.errors import Codes
 from hedge_ccxt.order_ids import IdStyle
+from hedge_ccxt.parse import Profits
 
 STREAMED = Can.USER_STREAM
 
@@ -67,8 +68,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """With each futures order; ``{mode}`` and ``{MODE}`` are the margin mode."""
     leverage_from: str = "fetch_leverage"
     """fetch_leverage, positions, or a raw method of ccxt (Hyperliquid)."""
-    wallet_has_pnl: bool = False
-    """The ``total`` of the futures balance counts unrealised profit."""
+    profits: Profits | None = None
+    """Of venues whose ``total`` counts unrealised profit: cash is what is left without it."""
     interval_default_h: int = 0
     """The funding interval of an instrument of which the venue says none."""
     pays_positive: bool = False

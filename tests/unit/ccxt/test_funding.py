@@ -1,4 +1,4 @@
-"""Goal: a rate never stands without its interval, and cash says on what position it was paid.
+"""Goal: a rate never stands without its interval; cash is cash, and says what it was paid on.
 Method: rows of the venues as documented, through ccxt's own parsing; an answer that fails.
 """
 
@@ -130,3 +130,27 @@ def test_cash_says_on_what_position_it_was_paid(venue, cash, rate, sign):
 def test_payments_whose_ids_are_all_alike_are_told_apart():
     rows = [{"id": "0x0000", "symbol": PERP, "timestamp": AT + one} for one in (0, 3_600_000)]
     assert len({parse.payment_id(row) for row in rows}) == 2
+
+
+CASH = {
+    "binance": ({"assets": [{"asset": "USDT", "unrealizedProfit": "-12.5"},
+                            {"asset": "BNB", "unrealizedProfit": "0"}]}, "USDT"),
+    "okx": ({"data": [{"details": [{"ccy": "USDT", "upl": "-12.5"}, {"ccy": "BTC"}]}]}, "USDT"),
+    "kucoin": ({"data": {"currency": "USDT", "unrealisedPNL": -12.5}}, "USDT"),
+    "hyperliquid": ({"assetPositions": [{"position": {"unrealizedPnl": "-20"}},
+                                        {"position": {"unrealizedPnl": "7.5"}}]}, "USDC"),
+    "bybit": ({}, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("venue", CASH)
+def test_cash_is_the_total_without_profit_where_the_venue_adds_it(venue):
+    info, asset = CASH[venue]
+    answer = {
+        "info": info,
+        "total": {asset or "USDT": D(100), "BNB": D(1)},
+        "USDT": {"free": D(60)},
+    }
+    found = {one.asset: one for one in parse.balances(answer, 0, PROFILES[venue].profits)}
+    assert found[asset or "USDT"].total == D("112.5" if asset else "100")
+    assert asset == "USDC" or found["BNB"].total == 1
