@@ -1,0 +1,201 @@
+"""Goal: the Bybit plugin's streams tell everything once, through every end of theirs.
+Method: the wire simulator on the same loop, its truth, and its faults on demand.
+"""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from bybit_desk import WAIT_S, run
+from desks import PERP, SPOT, D
+
+from hedge.errors import OutcomeUnknown
+from hedge.model import (
+    Fill,
+    FillKind,
+    Leg,
+    Mark,
+    OrderReport,
+    Position,
+    Quote,
+    ReportedStatus,
+    Side,
+    StreamDown,
+    StreamUp,
+    TimeInForce,
+)
+from hedge_sim.dialects.faults import Fault
+
+
+def test_what_happened_during_a_gap_is_told_before_the_stream_is_up_again():
+    async def scenario(desk):
+        await desk.listen()
+        resting = desk.order(Leg.SPOT, Side.BUY, "0.02", by="-0.02", how=TimeInForce.GTC)
+        await desk.spot_gateway.place_order(resting)
+        await desk.trade(Leg.FUTURES, Side.SELL, "0.02")
+        await desk.until("spot", OrderReport, lambda r: r.status is ReportedStatus.WORKING)
+        desk.news.clear()
+        desk.server.act(Fault(name="cut"))
+        for name in ("spot", "futures"):
+            await desk.until(name, StreamDown)
+        # While nobody listens the venue ends an order of ours, and takes half of the position.
+        house = desk.server.house
+        (view,) = house.open_orders(Leg.SPOT)
+        house.cancel(SPOT, view.client_order_id)
+        assert house.deleverage(PERP, D("0.01"))
+        for name in ("spot", "futures"):
+            await desk.until(name, StreamUp)
+        assert story(desk, "spot") == ["StreamDown", "OrderReport", "StreamUp"]
+        (report,) = desk.told("spot", OrderReport)
+        assert report.client_order_id == resting.client_order_id
+        assert report.status is ReportedStatus.CANCELLED
+        assert story(desk, "futures") == ["StreamDown", "Fill", "Position", "StreamUp"]
+        (fill,) = desk.told("futures", Fill)
+        assert (fill.kind, fill.quantity) == (FillKind.AUTO_DELEVERAGING, D("0.01"))
+        assert desk.told("futures", Position)[-1].quantity == D("-0.01")
+        await desk.until("spot market", StreamUp)
+        await desk.spot_gateway.venue.open_entry.socket.wait_ready(timeout_ms=WAIT_S * 1_000)
+        end, _ = await desk.trade(Leg.SPOT, Side.BUY, "0.01")
+        assert end.status is ReportedStatus.FILLED
+
+    run(scenario)
+
+
+def story(desk, told):
+    kinds = OrderReport | Fill | Position | StreamUp | StreamDown
+    return [
+        type(news).__name__ for name, news in desk.news if name == told and isinstance(news, kinds)
+    ]
+
+
+@pytest.mark.parametrize("fault", ["half_open", "day_close", "server_shutdown"])
+def test_every_end_of_a_socket_is_followed_by_a_new_one(fault):
+    async def scenario(desk):
+        await desk.listen()
+        order = desk.order(Leg.FUTURES, Side.SELL, "0.01", by="0.002")
+        desk.news = [one for one in desk.news if isinstance(one[1], Quote)]
+        desk.server.act(Fault(name=fault, ms=300))
+        if fault == "server_shutdown":
+            with pytest.raises(OutcomeUnknown, match="10019"):
+                await desk.futures_gateway.place_order(order)
+        for name in ("spot", "futures"):
+            await desk.until(name, StreamUp)
+        await desk.spot_gateway.venue.open_entry.socket.wait_ready(timeout_ms=WAIT_S * 1_000)
+        if fault != "half_open":  # quiet for two seconds before anybody asks
+            for name in ("spot market", "futures market"):
+                await desk.until(name, StreamUp)
+        last = desk.order(Leg.FUTURES, Side.SELL, "0.01", limit_price=order.limit_price)
+        await desk.futures_gateway.place_order(last)
+        await desk.until("futures", Fill, lambda f: f.client_order_id == last.client_order_id)
+        assert desk.server.house.position(PERP).quantity == D("-0.01")
+
+    run(scenario, desk={"ping_s": 1})
+
+
+def test_what_is_told_twice_or_out_of_order_counts_once():
+    async def scenario(desk):
+        await desk.listen()
+        for name in ("duplicate", "reorder", "event_first"):
+            desk.strike(name, times=0)
+        for side in (Side.BUY, Side.SELL, Side.BUY):
+            end, fills = await desk.trade(Leg.SPOT, side, "0.01")
+            assert sum(fill.quantity for fill in fills) == end.filled == D("0.01")
+        assert desk.struck("duplicate") and desk.struck("event_first")
+        ids = Counter(fill.fill_id for fill in desk.told("spot", Fill))
+        assert set(ids.values()) == {1}
+
+    run(scenario)
+
+
+def test_a_partly_filled_order_that_is_rejected_keeps_its_part():
+    async def scenario(desk):
+        await desk.listen()
+        desk.strike("partial_then_reject", match="create")
+        end, fills = await desk.trade(Leg.FUTURES, Side.SELL, "0.02")
+        assert end.status is ReportedStatus.CANCELLED and 0 < end.filled < D("0.02")
+        assert sum(fill.quantity for fill in fills) == end.filled
+        assert desk.server.house.position(PERP).quantity == -end.filled
+
+    run(scenario)
+
+
+def test_a_ticker_that_never_begins_with_a_snapshot():
+    async def scenario(desk):
+        await desk.listen()
+        mark = await desk.until("futures market", Mark)
+        assert mark.mark > 0
+
+    run(scenario, faults=("delta_only",))
+
+
+def test_liquidation_is_recognised():
+    async def scenario(desk):
+        await desk.listen()
+        await desk.trade(Leg.FUTURES, Side.SELL, "0.05")
+        assert desk.server.house.liquidate(PERP)
+        fill = await desk.until("futures", Fill, lambda f: f.kind is not FillKind.TRADE)
+        assert (fill.kind, fill.client_order_id) == (FillKind.LIQUIDATION, "")
+        flat = await desk.until("futures", Position, lambda p: p.quantity == 0)
+        assert flat.liquidation_price is None
+
+    run(scenario)
+
+
+def test_a_connection_is_replaced_without_a_gap():
+    async def scenario(desk):
+        await desk.listen()
+        venue = desk.spot_gateway.venue
+        sockets = (
+            venue.user().socket,
+            venue.open_entry.socket,
+            venue.public(Leg.SPOT).socket,
+            venue.public(Leg.FUTURES).socket,
+        )
+        before = [socket.line.number for socket in sockets]
+        for socket in sockets:
+            socket.rotate("the day is over")
+        end, _ = await desk.trade(Leg.SPOT, Side.BUY, "0.01")
+        assert end.filled == D("0.01"), "while two connections stand side by side"
+        async with asyncio.timeout(WAIT_S):
+            while any(now.line.number == then for now, then in zip(sockets, before, strict=True)):
+                await desk.more()
+        end, _ = await desk.trade(Leg.SPOT, Side.SELL, "0.01")
+        assert end.filled == D("0.01")
+        assert not [news for _, news in desk.news if isinstance(news, StreamDown)]
+        assert set(Counter(fill.fill_id for fill in desk.told("spot", Fill)).values()) == {1}
+
+    run(scenario)
+
+
+def nonsense(**changes):
+    row = {
+        "category": "spot", "symbol": "BTCUSDT", "orderId": "x", "execId": "x", "side": "Buy",
+        "execPrice": "1", "execQty": "1", "execType": "Trade", "execTime": "1700000000000",
+    }  # fmt: skip
+    return {"topic": "execution", "data": [row | changes]}
+
+
+UNREADABLE = (
+    nonsense(execPrice="cheap"),
+    nonsense(execTime="soon"),
+    nonsense(side=3),
+    {"topic": "a.topic.of.tomorrow", "data": []},
+    {"topic": "order"},
+    [],
+)
+
+
+def test_a_message_that_cannot_be_read_makes_the_core_look_for_itself():
+    async def scenario(desk):
+        await desk.listen()
+        (private,) = [one for one in desk.server.sockets if one.path == "/v5/private"]
+        for frame in UNREADABLE:
+            desk.news = [one for one in desk.news if isinstance(one[1], Quote)]
+            private.session.line.send(frame, desk.clock.now())
+            for name in ("spot", "futures"):
+                await desk.until(name, StreamUp)
+        end, _ = await desk.trade(Leg.SPOT, Side.BUY, "0.01")
+        assert end.filled == D("0.01"), "and the reader goes on"
+        assert not desk.told("spot", StreamDown)
+
+    run(scenario)
