@@ -115,7 +115,8 @@ def plain(row: Row) -> str | None:
         case c.SetTarget(quantity=quantity, why=why) if quantity is not None:
             return f"target {figure(quantity)}" + (f": {why}" if why else "")
         case e.OrderRefused(leg=leg, client_order_id=order_id, code=code, text=text):
-            return f"refused {leg.value} {order_id}: {code} {text}".rstrip()
+            said = text if code in text else f"{code} {text}".rstrip()
+            return f"refused {leg.value} {order_id}: {said}"
         case e.OrderUnanswered(leg=leg, client_order_id=order_id, why=why):
             return f"in doubt {leg.value} {order_id}: {why}".rstrip(": ")
         case c.DeclareDead(leg=leg, client_order_id=order_id, evidence=evidence):
