@@ -50,6 +50,9 @@ AUTH_TIMEOUT_MS = 10_000
 WINDOW_MS = 1_100
 """The venue counts by its own second, and by arrival: an order may travel faster than the first."""
 
+CREATES = {leg: f"create {category}" for leg, category in CATEGORIES.items()}
+"""The bucket of a new order, by leg."""
+
 ReadOrder = Callable[[Listing, str], Coroutine[Any, Any, OrderReport]]
 
 
@@ -106,31 +109,31 @@ class OrderEntry:
             await self.socket.__aexit__(None, None, None)
 
     async def place(self, order: Order, listing: Listing) -> OrderReport:
-        """Send the order, and return what is known of it when the venue has accepted it."""
+        """Send the order, and return what is known of it when the venue has accepted it.
+
+        By REST goes only what did not leave by the socket.
+        """
+        name = CREATES[listing.leg]
         known = self._own.placed(order)
         try:
-            result = await self._send(order, listing)
+            urgent = order.reduce_only or order.time_in_force is TimeInForce.IOC
+            if wait := self.budget.try_take({name: 1}, urgent=urgent):
+                await self._pace(name, wait, urgent=urgent)
+            try:
+                message = create_message(order, listing)
+                result = await self._ask(order.client_order_id, message, name)
+            except Unreachable:
+                result = await self._by_rest(
+                    CREATE_PATH,
+                    order_body(order, listing),
+                    timestamp_ms=order.signed_at // MS,
+                    recv_window_ms=order.recv_window_ms,
+                )
         except Refused:
             known.ended = True
             raise
         self._own.named(order.client_order_id, _order_id(result))
         return known.report(self._clock.now())
-
-    async def _send(self, order: Order, listing: Listing) -> Any:
-        """Return the result of an accepted order; by REST only what did not leave by the socket."""
-        urgent = order.reduce_only or order.time_in_force is TimeInForce.IOC
-        name = f"create {listing.category}"
-        if wait := self.budget.try_take({name: 1}, urgent=urgent):
-            await self._pace(name, wait, urgent=urgent)
-        try:
-            return await self._ask(order.client_order_id, create_message(order, listing), name)
-        except Unreachable:
-            return await self._by_rest(
-                CREATE_PATH,
-                order_body(order, listing),
-                timestamp_ms=order.signed_at // MS,
-                recv_window_ms=order.recv_window_ms,
-            )
 
     async def cancel(self, listing: Listing, client_order_id: str) -> OrderReport:
         """Ask to cancel; return the order's end, or where it does not come, the venue's view."""

@@ -1,9 +1,8 @@
 """The bytes of an order and of a cancel: for the WebSocket order entry and for REST."""
 
 from hedge.model import Leg, Order, Side, TimeInForce
-from hedge.model.numbers import MS
+from hedge.model.numbers import MS, plain
 from hedge_bybit.listing import CATEGORIES, Listing
-from hedge_bybit.parse import wire
 
 SIDE_WORDS = {Side.BUY: "Buy", Side.SELL: "Sell"}
 TIMES_IN_FORCE = {
@@ -29,8 +28,8 @@ def order_body(order: Order, listing: Listing) -> str:
     return (
         f'{{"category":"{CATEGORIES[listing.leg]}","symbol":"{listing.venue_symbol}",'
         f'"side":"{SIDE_WORDS[order.side]}","orderType":"Limit",'
-        f'"qty":"{wire(listing.venue_quantity(order.quantity))}",'
-        f'"price":"{wire(listing.venue_price(order.limit_price))}",'
+        f'"qty":"{plain(listing.venue_quantity(order.quantity))}",'
+        f'"price":"{plain(listing.venue_price(order.limit_price))}",'
         f'"timeInForce":"{TIMES_IN_FORCE[order.time_in_force]}",'
         f'"orderLinkId":"{order.client_order_id}",{tail}}}'
     )
@@ -56,10 +55,9 @@ def trade_message(
 
 def create_message(order: Order, listing: Listing) -> bytes:
     """Return the order for the socket, stamped with ``signed_at``, the venue's time."""
-    return trade_message(
-        "order.create",
-        order.client_order_id,
-        order_body(order, listing),
-        timestamp_ms=order.signed_at // MS,
-        recv_window_ms=order.recv_window_ms,
-    )
+    return (
+        f'{{"reqId":"{order.client_order_id}",'
+        f'"header":{{"X-BAPI-TIMESTAMP":"{order.signed_at // MS}",'
+        f'"X-BAPI-RECV-WINDOW":"{order.recv_window_ms}"}},'
+        f'"op":"order.create","args":[{order_body(order, listing)}]}}'
+    ).encode()

@@ -19,7 +19,7 @@ from hedge.model import (
     ReportedStatus,
     Side,
 )
-from hedge.model.numbers import MS, ZERO, plain
+from hedge.model.numbers import MS, ZERO
 from hedge_bybit.frames import (
     CoinRow,
     ExecutionRow,
@@ -271,8 +271,3 @@ def balance(row: CoinRow, at: int = 0) -> Balance:
 def margin_ratio(wallet: WalletRow) -> Decimal | None:
     """Return maintenance margin / margin balance; None under isolated margin, where it is empty."""
     return number(wallet.account_mm_rate) if wallet.account_mm_rate else None
-
-
-def wire(value: Decimal) -> str:
-    """Return a number as the venue takes it: no exponent, no trailing zeros."""
-    return plain(value)

@@ -120,14 +120,14 @@ class JournalLog:
             raise JournalError(self._broken or f"{self.path}: interrupted inside a write")
         if not entries:
             return ()
-        stamp = self._stamp(at)
+        stamp = self._stamp(at) + b" "
         seq = self._next_seq
         chain = self._chain
         rows: list[Row] = []
         lines: list[bytes] = []
         for entry in entries:
             row = Row(seq=seq, at=at, entry=entry, spot_mid=spot_mid, futures_mid=futures_mid)
-            line, chain = frame.seal(chain, b"%b %b" % (stamp, frame.encode_row(row)))
+            line, chain = frame.seal(chain, stamp + frame.encode_row(row))
             rows.append(row)
             lines.append(line)
             seq += 1
