@@ -4,7 +4,7 @@ Most are lives of the laboratory, killed at its instrumented points. Every tenth
 protocols of Binance and Bybit, WebSocket included, and every fortieth has the fence and the
 settling that nobody configured, and is stopped for a true minute.
 
-    python tests/crash/many_kills.py [--kills 2000] [--from 1] [--at-once 12] [--save]
+    python tests/crash/many_kills.py [--kills 2000] [--from 1] [--at-once 12] [--wire-every 10] [--save]
 
 One line for each life that went wrong, with the directory it leaves behind; exit 1 when there is
 one. The record is kept every minute; SIGTERM and SIGINT end the run when those who live have ended.
@@ -34,7 +34,7 @@ from lab import SCALED, TRUE, Lab, install
 from lives import COMBINATIONS, Life
 from test_lives import Killer as WireKiller
 
-WIRE_EVERY, MINUTE_EVERY = 10, 40
+MINUTE_EVERY = 40
 SAID_EVERY_S = 60.0
 PATIENCE_S, LIFE_S = 600.0, 1_500.0
 """A machine that does this for hours does something else besides."""
@@ -47,6 +47,7 @@ class Lived:
 
     kills: int
     """How many are wanted."""
+    wire_every: int
     lives: int = 0
     harms: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[int, str]] = field(default_factory=list)
@@ -69,7 +70,7 @@ class Lived:
 
 
 def over_the_wire(seed: int, folder: Path) -> list[Harm]:
-    with Life(folder, seed, COMBINATIONS[seed // WIRE_EVERY % len(COMBINATIONS)]) as life:
+    with Life(folder, seed, COMBINATIONS[seed // 10 % len(COMBINATIONS)]) as life:
         happened = WireKiller(life).live()
     return [Harm(WIRED, one) for one in happened if not one.startswith("exit ")]
 
@@ -88,7 +89,7 @@ def live(seed: int, folder: Path, installed: Path, all_lives: Lived) -> None:
         return
     place = folder / f"life-{seed}"
     try:
-        if seed % WIRE_EVERY == 0:
+        if all_lives.wire_every and seed % all_lives.wire_every == 0:
             harms = over_the_wire(seed, place)
         else:
             harms = in_the_laboratory(seed, place, installed)
@@ -109,12 +110,13 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=2_000)
     parser.add_argument("--from", dest="first", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=12)
+    parser.add_argument("--wire-every", type=int, default=10, help="0 for none over the wire")
     parser.add_argument("--save", action="store_true")
     given = parser.parse_args()
     at, began = record.commit(), time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="hedge-kills-"))
     installed = install(folder / "served")
-    all_lives = Lived(given.kills)
+    all_lives = Lived(given.kills, given.wire_every)
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: all_lives.stop())
 

@@ -34,6 +34,7 @@ from hedge.errors import (
 )
 from hedge.journal import boot_id
 from hedge.journal.committer import Committer, InlineCommitter, ThreadCommitter
+from hedge.journal.disk import REAL, Disk
 from hedge.journal.lock import LOCK_NAME, Held, claim, hold
 from hedge.journal.log import JournalLog
 from hedge.journal.table import Projection
@@ -70,7 +71,17 @@ EPOCH_DIGITS = slice(6, 10)
 class Session:
     """One hedge. `open` recovers nothing by itself: the first events do, as at any other time."""
 
-    def __init__(self, name: str, plan: RunPlan, host: PluginHost, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        plan: RunPlan,
+        host: PluginHost,
+        clock: Clock,
+        *,
+        disk: Disk = REAL,
+        boot: Callable[[], str] = boot_id,
+    ) -> None:
+        """Prepare; ``disk`` keeps the journal, ``boot`` names this boot of the machine."""
         self.name = name
         self.plan = plan
         self.settings = plan.hedge(name)
@@ -82,6 +93,8 @@ class Session:
         self.roles: Roles
         self._host = host
         self._clock = clock
+        self._disk = disk
+        self._boot = boot
         self._stack = contextlib.AsyncExitStack()
         self._effects: Effects
         self._held: list[Held] = []
@@ -112,7 +125,9 @@ class Session:
             shared=shared,
             dry=self._dry,
         )
-        self.log = JournalLog.open(self.directory, hedge=self.name, at=self._clock.now())
+        self.log = JournalLog.open(
+            self.directory, hedge=self.name, at=self._clock.now(), disk=self._disk
+        )
         self._stack.callback(self.log.close)
         self._lived = self.log.next_seq > 1
         terms = await self._terms()
@@ -278,14 +293,19 @@ class Session:
         if self._clock.virtual:
             inline = InlineCommitter(
                 self.log,
-                Projection.open(self.directory),
+                Projection.open(self.directory, disk=self._disk),
                 every=PROJECT_EVERY,
                 on_error=self.fail,
             )
             self._stack.callback(inline.close)
             return inline
         loop = asyncio.get_running_loop()
-        thread = ThreadCommitter(self.log, post=loop.call_soon_threadsafe, on_error=self.fail)
+        thread = ThreadCommitter(
+            self.log,
+            lambda: Projection.open(self.directory, disk=self._disk),
+            post=loop.call_soon_threadsafe,
+            on_error=self.fail,
+        )
         self._stack.callback(thread.close)
         return thread
 
@@ -302,7 +322,7 @@ class Session:
         feed(
             e.EngineStarted(
                 at=clock.now(),
-                boot_id=boot_id(),
+                boot_id=self._boot(),
                 epoch=epoch,
                 terms=terms,
                 roles=self.roles.providers,
