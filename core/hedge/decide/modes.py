@@ -108,7 +108,7 @@ def _given_up(engine: "Engine") -> bool:
         engine.issue(c.EndRun(exit_code=5, reason="DATA_ENDED", text=text))
         return True
     if stopping and engine.now >= stop_by:
-        text = "stopped before the books could be confirmed"
+        text = f"stopped before the books could be confirmed{_left_open(engine)}"
         engine.alarm("STOPPED_UNHEDGED", "page", text)
         engine.issue(c.EndRun(exit_code=7, reason="NOT_HEDGED", text=text))
         return True
@@ -416,6 +416,12 @@ def _exit(engine: "Engine") -> None:
     )
 
 
+def _left_open(engine: "Engine") -> str:
+    """Name the orders that nobody will look after any more, for the last words of a run."""
+    left = [one for book in engine.leg_books() for one in book.open]
+    return f"; perhaps still at the venue: {', '.join(left)}" if left else ""
+
+
 def _stopping(engine: "Engine") -> bool:
     """`stop`: no new spot risk, hedging goes on; end when the books are confirmed."""
     books = engine.books
@@ -440,7 +446,7 @@ def _stopping(engine: "Engine") -> bool:
         return False
     settled = read and _quiet(engine) and books.mode is Mode.HALT
     if settled or engine.now >= limit:
-        text = f"stopped, and {engine.describe_delta()}"
+        text = f"stopped, and {engine.describe_delta()}{_left_open(engine)}"
         engine.alarm("STOPPED_UNHEDGED", "page", text)
         engine.volatile.ending = (7, "NOT_HEDGED", text)
         _read_equity(engine, "stop")

@@ -154,6 +154,18 @@ def test_what_is_asked_during_the_recovery_is_done_after_the_start_line(open_des
     assert desk.exit == (0, "UNWOUND")
 
 
+def test_a_stop_names_the_order_that_it_could_not_cancel(open_desk):
+    desk = in_mode(open_desk, Mode.INVENTORY)
+    desk.run(2)
+    resting = desk.resting().order.client_order_id
+    desk.cancelling = "hang"
+    desk.verb("stop")
+    desk.run(70)
+    assert desk.exit == (7, "NOT_HEDGED") and desk.resting() is not None
+    assert resting in desk.books.alarms["STOPPED_UNHEDGED"].text
+    assert resting in desk.texts(c.EndRun)[-1]
+
+
 def test_a_freeze_never_loosens_a_lock(open_desk):
     desk = in_mode(open_desk, Mode.INVENTORY)
     desk.verb("lock", by="the file LOCK")
