@@ -19,6 +19,8 @@ from hedge_sim.venue import SimVenue
 SPOT, FUTURES = "BTC/USDT", "BTC/USDT:USDT"
 DATA = "bundled:btc-8h-binance"
 ACK_MS = 1_000
+CCXT_ACK_MS = 2_500
+"""It computes so much that several cards side by side keep each other waiting for a second."""
 SILENCE_MS = 1_000
 MANY = 130
 D = Decimal
@@ -190,7 +192,7 @@ class Wire:
         Switch.REQUEST_LOST: {"name": "drop_before"},
         Switch.ERROR_PERFORMED: {"name": "unknown_performed"},
         Switch.ERROR_REFUSED: {"name": "unknown_refused"},
-        Switch.REPLY_LATE: {"name": "late_answer", "ms": 2 * ACK_MS},
+        Switch.REPLY_LATE: {"name": "late_answer"},
         Switch.RATE_LIMIT: {"name": "rate_limit", "ms": 2_000, "match": "order"},
         Switch.PARTIAL: {"name": "partial_then_reject"},
     }
@@ -208,6 +210,7 @@ class Wire:
 
     def __init__(self, venue: str, standing: frozenset[Switch]) -> None:
         self.over_ccxt = venue.startswith("ccxt:")
+        self.ack_ms = CCXT_ACK_MS if self.over_ccxt else ACK_MS
         self.venue = venue.removeprefix("ccxt:")
         self.shared: dict[str, Any] = {}
         self.standing = standing
@@ -252,16 +255,16 @@ class Wire:
             return {
                 "environment": "local", "spot_url": first.url, "futures_url": last.url,
                 "requests_per_second": 200, "sweep_ms": 600, "payments_ms": 400,
-                "ping_ms": SILENCE_MS // 2, "ack_timeout_ms": ACK_MS, "read_timeout_ms": 3_000,
+                "ping_ms": SILENCE_MS // 2, "ack_timeout_ms": self.ack_ms, "read_timeout_ms": 5_000,
             }  # fmt: skip
         if self.venue == "bybit":
             return {
                 "environment": "local", "rest_url": first.url, "stream_url": first.ws_url,
-                "ack_timeout_ms": ACK_MS, "ping_s": 1, "read_timeout_ms": 3_000,
+                "ack_timeout_ms": self.ack_ms, "ping_s": 1, "read_timeout_ms": 3_000,
             }  # fmt: skip
         return {
             "environment": "local", "spot_url": first.url, "futures_url": last.url,
-            "heartbeat_ms": 250, "silence_ms": SILENCE_MS, "ack_timeout_ms": ACK_MS,
+            "heartbeat_ms": 250, "silence_ms": SILENCE_MS, "ack_timeout_ms": self.ack_ms,
             "read_timeout_ms": 3_000,
         }  # fmt: skip
 
@@ -278,7 +281,8 @@ class Wire:
     async def strike(self, switch: Switch) -> None:
         for server in self.servers:
             if switch in self.ONCE:
-                server.faults.set(Fault(**{"times": 1} | self.ONCE[switch]))
+                late = {"ms": 2 * self.ack_ms} if switch is Switch.REPLY_LATE else {}
+                server.faults.set(Fault(**{"times": 1} | self.ONCE[switch] | late))
             elif switch in self.ALWAYS:
                 server.faults.set(Fault(name=self.ALWAYS[switch]))
             elif switch in self.ACTS:

@@ -84,13 +84,15 @@ async def result_of(card: Card, stand: Stand) -> Result:
     return Result(card.title, "ok")
 
 
-def run_kit(stand: Stand, titles: Iterable[str] | None = None) -> list[Result]:
+def run_kit(
+    stand: Stand, titles: Iterable[str] | None = None, at_once: int = AT_ONCE
+) -> list[Result]:
     """Run the cards (None: all): most of them side by side, those of `ALONE` one by one."""
     wanted = None if titles is None else set(titles)
     cards = [card for card in all_cards() if wanted is None or card.title in wanted]
 
     async def main() -> list[Result]:
-        slots = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(at_once)
 
         async def one(card: Card) -> Result:
             async with slots:

@@ -4,11 +4,13 @@ Method: the kit itself, at level offline, over the simulated venue, its dialects
 """
 
 import pytest
-from bench import failed, install, installed, run_kit
+from bench import AT_ONCE, failed, install, installed, run_kit
 
 from hedge.testing import Stand, all_cards
 
 CARDS_MIN = 60
+PATIENCE_S = 15
+"""The machine is shared with the other half of the tests."""
 SKIPS = {"sim": 9, "bybit": 7, "binance": 7, "ccxt:binance": 8, "ccxt:bybit": 8}
 
 
@@ -29,7 +31,8 @@ def test_the_toy_passes_every_card(tmp_path):
 @pytest.mark.parametrize("venue", SKIPS)
 @pytest.mark.filterwarnings("ignore:websockets")
 def test_a_bundled_venue_passes_what_is_for_it(venue):
-    results = run_kit(Stand(venue=venue))
+    heavy = venue.startswith("ccxt:")
+    results = run_kit(Stand(venue=venue, patience_s=PATIENCE_S), at_once=6 if heavy else AT_ONCE)
     missed = failed(results)
     assert not missed, missed
     skipped = {one.card: one.why for one in results if one.word == "skipped"}

@@ -62,14 +62,25 @@ def _installed(path: tuple[str, ...]) -> tuple[Found, ...]:
 def find_maker(venue: str) -> Maker:
     """Return the function that makes the venue's testbed; raise `Failed` where there is none."""
     base = venue.partition(":")[0]
-    found = importlib.metadata.entry_points(group=TESTBEDS, name=base)
-    if not found:
+    value = _testbeds(tuple(sys.path)).get(base)
+    if value is None:
         raise Failed(
             f'no testbed: add [project.entry-points."{TESTBEDS}"] {base} ='
             ' "PACKAGE.testing:testbed" to pyproject.toml; it is a fake of your venue on this'
             " machine (docs/writing-plugins.md)"
         )
-    return made_of(next(iter(found)).value)
+    return made_of(value)
+
+
+@functools.cache
+def _testbeds(path: tuple[str, ...]) -> dict[str, str]:
+    """Return venue -> function, read once for each path as `_installed` is."""
+    found: dict[str, str] = {}
+    for distribution in importlib.metadata.distributions(path=list(path)):
+        for point in distribution.entry_points:
+            if point.group == TESTBEDS:
+                found.setdefault(point.name, point.value)
+    return found
 
 
 def made_of(value: str) -> Maker:
