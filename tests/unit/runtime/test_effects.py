@@ -99,7 +99,9 @@ class Scene:
                 shared_wallet=True,
             ),
             terms=SimpleNamespace(
-                spot=SimpleNamespace(instrument=SimpleNamespace(symbol=SYMBOLS[Leg.SPOT])),
+                spot=SimpleNamespace(
+                    instrument=SimpleNamespace(symbol=SYMBOLS[Leg.SPOT], base="BTC")
+                ),
                 futures=SimpleNamespace(instrument=SimpleNamespace(symbol=SYMBOLS[Leg.FUTURES])),
             ),
             mids=self.shown,
