@@ -1,5 +1,6 @@
 """How the life tests start the real program: as a process, with a state directory of its own."""
 
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 HEDGE = str(Path(sys.executable).parent / "hedge")
 NAME = "btc-usdt-sim-sim"
 PATIENCE_S = 120
+LOOK_EVERY_S = 0.004
 
 
 @dataclass
@@ -61,10 +63,17 @@ class Program:
         except FileNotFoundError:
             return 0
 
+    def wait_until(self, process: subprocess.Popen[str], ready: Callable[[], bool]) -> bool:
+        """Return True when it is ``ready``, False when the process ended before."""
+        while not ready():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(LOOK_EVERY_S)  # the core is the program's meanwhile, not ours
+                return False
+        return True
+
     def kill_when(self, process: subprocess.Popen[str], ready: Callable[[], bool]) -> None:
         """Watch the journal, not the clock, and send SIGKILL."""
-        while process.poll() is None and not ready():
-            pass
+        self.wait_until(process, ready)
         process.send_signal(signal.SIGKILL)
         out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == -signal.SIGKILL, (process.returncode, out[-500:], err)

@@ -20,8 +20,14 @@ from hedge_sim.truth import path_of, read_truth
 HEDGE = str(Path(sys.executable).parent / "hedge")
 NAME = "btc-usdt-sim-sim"
 SPOT_FILL = '"FillSeen"'
-QUICK = {"action": "single", "funding": {"enter_above": "0.0003", "exit_below": "0.0001"}}
-"""The same recording, left after six days instead of twenty-two."""
+LATE = {"HEDGE__VENUES__SIM__START": "2024-04-18T20:00:00Z"}
+"""The same recording from shortly before its funding turns: built, held and left in two days."""
+QUICK = {"action": "single", "funding": {"exit_confirmations": 2}}
+
+
+@pytest.fixture(autouse=True)
+def late(program):
+    program.environ.update(LATE)
 
 
 def check_the_end(program, kills):
@@ -74,8 +80,7 @@ def test_a_restored_backup_finds_what_happened_since(program, tmp_path):
     """The journal loses its tail; the venue still knows our orders, and none of them is undone."""
     line = program.line(add=QUICK)
     process = program.start(line)
-    while program.seen(SPOT_FILL) < 30:
-        assert process.poll() is None
+    assert program.wait_until(process, lambda: program.seen(SPOT_FILL) >= 30)
     copy = tmp_path / "copy"
     saved = program.run(
         [HEDGE, "journal", "backup", NAME, str(copy), "--state-dir", str(program.state)]
