@@ -18,7 +18,7 @@ from zlib import crc32
 import pytest
 from episode import Episode
 from history import check
-from swarm import Plan
+from swarm import CLASSES, Plan
 
 HERE = Path(__file__).parent
 Story = tuple[list[dict[str, Any]], str]
@@ -41,8 +41,9 @@ def wanted(story: Story, power: bool) -> bool:
 
 
 def find(power: bool) -> Story:
+    quiet = frozenset(CLASSES) - {"crash_machine"} if power else frozenset[str]()
     for seed in range(1, 400):
-        story = story_of(seed)
+        story = story_of(seed, without=quiet)
         if wanted(story, power):
             return story
     raise AssertionError("no such story among the first seeds")

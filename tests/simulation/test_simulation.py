@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,17 +77,23 @@ def test_a_second_death_in_the_recovery(tell: list[str]):
     assert not found.failed, "\n".join(f"{case}: {why}" for case, why in found.failed[:10])
 
 
-def in_a_process(code: str, hashed: str, *arguments: str) -> str:
-    """Run python with another order of hashes; return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, sys.argv[1]); {code}",
-         str(HERE), *arguments],
-        env={**os.environ, "PYTHONHASHSEED": hashed, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )  # fmt: skip
-    return done.stdout
+def in_two_processes(code: str, *arguments: str) -> tuple[str, str]:
+    """Run python twice, side by side, with another order of hashes; return what both print."""
+
+    def run_with(hashed: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.path.insert(0, sys.argv[1]); {code}",
+             str(HERE), *arguments],
+            env={**os.environ, "PYTHONHASHSEED": hashed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )  # fmt: skip
+        return done.stdout
+
+    with ThreadPoolExecutor(2) as pool:
+        once, twice = pool.map(run_with, ("1", "2"))
+    return once, twice
 
 
 def test_the_same_seed_is_the_same_story():
@@ -95,11 +102,12 @@ def test_the_same_seed_is_the_same_story():
         "print(json.dumps([run(seed).hash for seed in json.loads(sys.argv[2])]))"
     )
     seeds = json.dumps(list(range(1, 101)))
-    assert in_a_process(code, "1", seeds) == in_a_process(code, "2", seeds)
+    once, twice = in_two_processes(code, seeds)
+    assert once == twice
 
 
 def test_a_story_is_told_twice_in_the_same_words():
     code = "from run import story; print(story('12345', calm=False, whole=False))"
-    once, twice = in_a_process(code, "1"), in_a_process(code, "2")
+    once, twice = in_two_processes(code)
     assert once == twice
     assert len(once.splitlines()) > 50
