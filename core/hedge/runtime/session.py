@@ -56,7 +56,7 @@ T = TypeVar("T")
 RESTARTS_MAX = 3
 RESTARTS_WINDOW = 10 * MINUTE
 HURRIED_AUDIT_HALT_MS = 900_000
-"""In hurried replays an idle hedge is read each five minutes; live it is each thirty seconds."""
+"""In hurried replays an idle hedge is read each quarter of an hour; live each thirty seconds."""
 READ_PAUSES_S = (1, 2, 4, 8, 15, 30)
 """How long a start waits between its tries to read what it cannot begin without: a minute."""
 READ_PATIENCE_S = (30,) * 58
