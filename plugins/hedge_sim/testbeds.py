@@ -228,7 +228,7 @@ class Wire:
                     settings=settings_of(standing),
                     faults=ahead if Switch.CLOCK_AHEAD in standing else (),
                     keys=keys,
-                    pulse_ms=50,
+                    pulse_ms=150 if self.over_ccxt else 50,
                 )
             )
             for dialect in dialects
@@ -255,7 +255,7 @@ class Wire:
             return {
                 "environment": "local", "spot_url": first.url, "futures_url": last.url,
                 "requests_per_second": 200, "sweep_ms": 600, "payments_ms": 400,
-                "ping_ms": SILENCE_MS // 2, "ack_timeout_ms": self.ack_ms, "read_timeout_ms": 5_000,
+                "ping_ms": SILENCE_MS, "ack_timeout_ms": self.ack_ms, "read_timeout_ms": 5_000,
             }  # fmt: skip
         if self.venue == "bybit":
             return {
