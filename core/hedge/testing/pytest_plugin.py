@@ -155,8 +155,8 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Say once what is missing, with the number of cards that fail for it: what to do next."""
-    nothing: list[tuple[str, str]] = []
-    seen = Counter(config.stash.get(SEEN, nothing))
+    told: list[tuple[str, str]] = config.stash.get(SEEN, [])
+    seen = Counter(told)
     for venue in dict.fromkeys(venue for venue, _ in seen):
         terminalreporter.section(f"{venue}: what is missing")
         for (of, text), count in seen.items():
