@@ -254,7 +254,7 @@ def test_a_whole_life(told: dict[Story, Future[Life]], story: Story) -> None:
 
 def test_whole_lives_are_paid_funding(told: dict[Story, Future[Life]]) -> None:
     """How many settlements one life meets is the machine's pace; each is judged by itself."""
-    lives = [told[story].result() for story in WHOLE]
+    lives = [told[story].result() for story in WHOLE if story in told]
     assert any(life.tail.count('"FundingPaid"') for life in lives)
 
 
