@@ -1,0 +1,101 @@
+"""Goal: connections of an account are opened once, closed once, and may be opened again.
+Method: a session that counts, opened and closed by several roles, side by side, and in failure.
+"""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from hand_clock import HandClock, run
+
+from hedge.errors import Missing, Unreachable
+from hedge.roles import VenueContext
+from hedge.transport import Listings, Once, Session, SessionRole
+
+
+class Counting(Session):
+    def __init__(self, context):
+        super().__init__(context)
+        self.begun = self.ended = 0
+        self.down = False
+
+    async def begin(self):
+        self.stack.callback(self.end)
+        await asyncio.sleep(0)
+        if self.down:
+            raise Unreachable("down")
+        self.begun += 1
+
+    def end(self):
+        self.ended += 1
+
+
+class Role(SessionRole[Counting]):
+    session_type = Counting
+
+
+def context():
+    return VenueContext(settings=None, clock=HandClock(), shared={})
+
+
+def test_the_first_opens_and_the_last_closes_and_it_opens_again():
+    async def main():
+        given = context()
+        one, other = Role(given), Role(given)
+        session = one.session
+        assert session is other.session and Role(context()).session is not session
+        for times in (1, 2):
+            await asyncio.gather(one.__aenter__(), other.__aenter__())
+            assert (session.begun, session.ended) == (times, times - 1)
+            await one.__aexit__(None, None, None)
+            assert session.ended == times - 1
+            await other.__aexit__(None, None, None)
+            assert session.ended == times
+
+    run(main())
+
+
+def test_a_beginning_that_fails_leaves_nothing_open_and_counts_nobody():
+    async def main():
+        role = Role(context())
+        role.session.down = True
+        with pytest.raises(Unreachable):
+            await role.__aenter__()
+        assert role.session.ended == 1
+        role.session.down = False
+        async with role:
+            assert role.session.begun == 1
+        assert role.session.ended == 2
+
+    run(main())
+
+
+def listed(*symbols):
+    return [SimpleNamespace(instrument=SimpleNamespace(symbol=symbol)) for symbol in symbols]
+
+
+def test_an_instrument_is_looked_up_in_what_was_read_last_and_missed_in_what_is_there_now():
+    async def main():
+        asked = []
+
+        async def read():
+            asked.append(1)
+            return listed("BTC/USDT", *(["NEW/USDT"] if len(asked) > 1 else []))
+
+        listings = Listings("acme", read)
+        assert (await listings.get("BTC/USDT")).instrument.symbol == "BTC/USDT"
+        await listings.get("BTC/USDT")
+        assert len(asked) == 1
+        await listings.get("NEW/USDT")
+        assert len(asked) == 2 and len(await listings.all()) == 2
+        with pytest.raises(Missing, match="acme has no XYZ/USDT"):
+            await listings.get("XYZ/USDT")
+
+    run(main())
+
+
+def test_what_was_told_is_told_once_and_only_so_much_is_remembered():
+    once = Once(kept=2)
+    keys = [SimpleNamespace(key=key) for key in "aabca"]
+    assert [one.key for one in once.new(keys[:4])] == ["a", "b", "c"]
+    assert [one.key for one in once.new([*keys[3:], keys[2]])] == ["a"]
