@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mutant:
-    """``changes``: (old, new) in venue.py, or in another file where it is named."""
+    """``changes``: (old, new) in venue.py, or in another file where it is named.
+
+    What the face does for the toy is spoiled by overriding it in the toy.
+    """
 
     cards: tuple[str, ...]
     changes: tuple[tuple[str, str], ...]
@@ -18,181 +21,283 @@ def of(cards: str, *texts: str, file: str = "venue.py") -> Mutant:
     return Mutant(tuple(cards.split()), pairs, file)
 
 
-REPORT_ID = "venue_order_id=str(one.no), side=side(one.way),\n        status"
-PLACED = 'return report(market, await self.link.write(wire.Order, "PUT", path, body, at, valid))'
-WRITE = "reply = await self.rest.write(method, path, body=data, headers=headers, timeout_ms=limit)"
-STATE = "on_state=sink, kind=kind"
-UNTOLD = "on_state=lambda n: None if {} else sink(n), kind=kind"
-IS_DOWN = 'type(n).__name__ == "StreamDown" and kind is StreamKind.{}'
-WHAT = 'raise Missing(f"toy: {no.why}")'
-ENTER = "await self.stack.enter_async_context(socket)"
-ORDERS_TOLD = "found += [report(market, one) for one in frame.orders]"
-PURSE_TOLD = "found += [balance(one) for one in frame.purse]"
-DEALS_TOLD = "once([fill(market, one) for one in frame.deals])"
-SUBSCRIBED = 'await ask(line, {"sub": topic, "auth": said})'
-STAMP = "at, valid = order.signed_at, order.recv_window_ms"
-DECODED = "frame = msgspec.json.decode(view, type=wire.Frame, strict=False)"
-PLUGIN = "plugin.py"
+PARSE, PLUGIN = "parse.py", "plugin.py"
+LINK, ROLE, KEYED = (
+    "    def subscribe(self",
+    "    async def one(self",
+    "        self._key = context",
+)
+REPORT_ID = 'venue_order_id=one.text("no"), side=side(one),\n        status'
+PLACED = 'await self.session.write(partial(parse.report, of), "PUT", path, body, order=order)'
+PATH = 'path = f"/orders/{order.client_order_id}"'
+ORDERS_TOLD = 'found += [parse.report(of, one) for one in row.rows("orders")]'
+PURSE_TOLD = 'found += [parse.balance(one) for one in row.rows("purse")]'
+REPLACE = "__import__('msgspec').structs.replace"
+MISSING = 'missing=frozenset({"WHAT"})'
+
+
+def method(anchor: str, code: str) -> tuple[str, str]:
+    """Return the change that puts a method before another; its body is indented by itself."""
+    return anchor, code.rstrip() + "\n\n" + anchor
+
+
+def hears(sink: str = "sink", take: str = "take", before: str = "") -> tuple[str, str]:
+    """Return the change of what a stream's news go through; ``n`` is one of them."""
+    return method(
+        LINK,
+        f"""\
+    async def hear(self, kind, topic, sink, take):
+        {before or "pass"}
+        await super().hear(kind, topic, {sink}, {take})
+""",
+    )
+
+
+def untold(what: str) -> tuple[str, str]:
+    return hears(f"lambda n: None if type(n).__name__{what} else sink(n)")
+
+
+def writes(when: str, error: str) -> tuple[str, str]:
+    """Return the change that takes an error of a request that changes something for another."""
+    return method(
+        LINK,
+        f"""\
+    async def write(self, *given, **named):
+        try:
+            return await super().write(*given, **named)
+        except Exception as error:
+            if {when}:
+                raise {error} from None
+            raise
+""",
+    )
+
+
+def patient(**more: int) -> tuple[str, str]:
+    """Return the change of the settings' times."""
+    return KEYED, f"        self.settings = self.settings.model_copy(update={more})\n{KEYED}"
+
 
 MUTANTS = (
-    of("instruments.listed", "in listed if one.kind == self.kind)", "in listed[2:])"),
-    of("instruments.alike", "return found[symbol]",
-       "return msgspec.structs.replace(found[symbol], tick=found[symbol].tick * 10)"),
-    of("instruments.missing", 'raise Missing(f"toy has no {symbol}")\n        return found[symbol]',
-       "return next(iter(found.values()))\n        return found[symbol]"),
-    of("instruments.words", "quote=one.money,", "quote=one.coin,"),
-    of("instruments.exact", "tick=one.tick, lot", "tick=Decimal(float(one.tick)), lot"),
-    of("instruments.grid", "quantity_min=one.least * one.unit", "quantity_min=one.unit / 2"),
-    of("instruments.trading", "if one.open else", "if not one.open else"),
-    of("instruments.halted", "if one.open else InstrumentStatus.HALTED", ""),
-    of("market.quote", "symbol=symbol, bid=book.bid", 'symbol="BTC", bid=book.bid'),
-    of("market.up", STATE, UNTOLD.format("kind is StreamKind.MARKET")),
-    of("market.fresh", "seen_at=now,\n", "seen_at=now // 1_000,\n"),
-    of("market.mark", "mark=book.mark, index", "mark=book.mark * 2, index"),
-    of("market.depth", "bid_depth=book.bids * unit", "bid_depth=0 * unit"),
-    of("market.cut", STATE, UNTOLD.format(IS_DOWN.format("MARKET"))),
-    of("market.half_open stream.half_open", "silence_max_ms=silence", "silence_max_ms=60_000"),
-    of("market.silence", ENTER, "await socket.__aenter__()"),
-    of("orders.taking", "(order.quantity / market.unit).normalize()",
-       "(order.quantity / market.unit / 2).to_integral_value()"),
-    of("orders.result_ack", PLACED,
-       "return msgspec.structs.replace("
-       + PLACED.removeprefix("return ")
-       + ", status=ReportedStatus.WORKING, filled=Decimal(0))"),
+    of("instruments.listed", *method(ROLE, """\
+    async def read_instruments(self):
+        return ()
+""")),
+    of("instruments.alike", *method(ROLE, f"""\
+    async def read_instrument(self, symbol):
+        found = await super().read_instrument(symbol)
+        return {REPLACE}(found, tick=found.tick * 10)
+""")),
+    of("instruments.missing", *method(ROLE, """\
+    async def read_instrument(self, symbol):
+        return (await self.read_instruments())[0]
+""")),
+    of("instruments.words", "quote=money,", "quote=coin,", file=PARSE),
+    of("instruments.exact", 'tick=one.number("tick"), lot',
+       'tick=type(unit)(float(one.number("tick"))), lot', file=PARSE),
+    of("instruments.grid", 'quantity_min=one.number("least") * unit', "quantity_min=unit / 2",
+       file=PARSE),
+    of("instruments.trading", 'if one.flag("open")', 'if not one.flag("open")', file=PARSE),
+    of("instruments.halted", '"TRADING" if one.flag("open") else "HALTED"', '"TRADING"',
+       file=PARSE),
+    of("market.quote", "symbol=of.symbol, bid=", 'symbol="BTC", bid=', file=PARSE),
+    of("market.up", *untold('.startswith("Stream") and kind is MARKET')),
+    of("market.fresh", "* of.lot, seen_at=now,", "* of.lot, seen_at=now // 1_000,", file=PARSE),
+    of("market.mark", "mark=mark, index", "mark=mark * 2, index", file=PARSE),
+    of("market.depth", 'bid_depth=book.number("bids") * of.lot', "bid_depth=0 * of.lot",
+       file=PARSE),
+    of("market.cut", *untold(' == "StreamDown" and kind is MARKET')),
+    of("market.half_open stream.half_open", *patient(silence_ms=60_000)),
+    of("market.silence hygiene.nothing_left", *method(LINK, """\
+    async def hear(self, *given):
+        kept, self.stack = self.stack, type(self.stack)()
+        await super().hear(*given)
+        LEFT.append(self.stack)
+        self.stack = kept
+"""), 'T = TypeVar("T")', 'T = TypeVar("T")\nLEFT = []'),
+    of("orders.taking", "(order.quantity / of.lot).normalize()",
+       "(order.quantity / of.lot / 2).to_integral_value()"),
+    of("orders.result_ack", f"return {PLACED}",
+       f"said = {PLACED}\n        working = model.ReportedStatus.WORKING\n"
+       f"        return {REPLACE}(said, status=working, filled=0 * said.filled)"),
     of("orders.sides", '"B" if order.side is Side.BUY', '"B" if order.side is Side.SELL'),
-    of("orders.resting", REPORT_ID, REPORT_ID.replace("str(one.no)", '""')),
-    of("orders.two_at_once", REPORT_ID, REPORT_ID.replace("str(one.no)", '"1"')),
-    of("orders.echo", "quantity=one.n * market.unit, limit_price",
-       "quantity=Decimal(one.n), limit_price"),
-    of("orders.cancel",
-       'return report(market, await self.link.write(wire.Order, "DELETE", path, {"m": market.id}))',
+    of("orders.resting", REPORT_ID, REPORT_ID.replace('one.text("no")', '""'), file=PARSE),
+    of("orders.two_at_once", REPORT_ID, REPORT_ID.replace('one.text("no")', '"1"'), file=PARSE),
+    of("orders.echo", 'quantity=one.number("n") * of.lot,\n        limit_price',
+       'quantity=one.number("n"),\n        limit_price', file=PARSE),
+    of("orders.cancel", 'return await self.session.write(made, "DELETE", path, {"m": market.id})',
        "return await self.read_order(symbol, client_order_id)"),
-    of("orders.cancel_ended", "if no.no in NO:", 'if no.no in NO - {"ENDED"}:'),
-    of("orders.read_missing", WHAT, 'raise Refused("no", code="WHAT")'),
-    of("orders.cancel_missing", WHAT, "raise unsure(no.why)"),
+    of("orders.cancel_ended", 'LEVER ENDED"', 'LEVER"'),
+    of("orders.read_missing", MISSING, "missing=frozenset()",
+       "NO.split()", 'f"{NO} WHAT".split()'),
+    of("orders.cancel_missing", MISSING, "missing=frozenset()"),
     of("orders.post_only", 'POST_ONLY: "rest"', 'POST_ONLY: "stay"'),
     of("orders.ioc_never_rests", 'IOC: "now"', 'IOC: "stay"'),
     of("orders.gtc", 'GTC: "stay"', 'GTC: "now"'),
-    of("orders.duplicate_id", PLACED,
-       f"try:\n            {PLACED}\n        except Refused:\n"
+    of("orders.duplicate_id", f"return {PLACED}",
+       f"try:\n            return {PLACED}\n        except Refused:\n"
        "            return await self.read_order(order.symbol, order.client_order_id)"),
-    of("orders.off_the_lot", "(order.quantity / market.unit).normalize()",
-       "(order.quantity / market.unit).to_integral_value()"),
-    of("orders.too_large", '"LARGE", "FUNDS",', ""),
-    of("orders.stale fills.none", STAMP, "at, valid = self.link.offset.now(), 2_000"),
+    of("orders.off_the_lot", "(order.quantity / of.lot).normalize()",
+       "(order.quantity / of.lot).to_integral_value()"),
+    of("orders.too_large", "LARGE FUNDS ", ""),
+    of("orders.stale fills.none", "body, order=order)", "body)"),
     of("orders.reduce_only_flat orders.reduce_only_never_flips", '"shrink": order.reduce_only',
        '"shrink": False'),
-    of("orders.partial_fill", "STATES.get(one.state, ReportedStatus.CANCELLED)",
-       "STATES.get(one.state, ReportedStatus.FILLED)"),
-    of("orders.limits", "VenueLimits(ack_timeout_ms=self.link.settings.ack_timeout_ms)",
-       "VenueLimits(ack_timeout_ms=0)"),
-    of("ambiguity.reply_lost ambiguity.request_lost", WRITE, WRITE.replace("write(", "read(")),
+    of("orders.partial_fill", 'STATES.get(one.text("state"), ReportedStatus.CANCELLED)',
+       'STATES.get(one.text("state"), ReportedStatus.FILLED)', file=PARSE),
+    of("orders.limits", *method(ROLE, """\
+    @property
+    def limits(self):
+        return type(super().limits)(ack_timeout_ms=0)
+""")),
+    of("ambiguity.reply_lost ambiguity.request_lost", KEYED,
+       f"        self.rest.write = self.rest.read\n{KEYED}"),
     of("ambiguity.error_performed ambiguity.error_refused",
-       "judged(reply, kind, OutcomeUnknown)", "judged(reply, kind, Refused)"),
-    of("ambiguity.reply_late", "limit = self.settings.ack_timeout_ms", "limit = 10_000"),
-    of("ambiguity.reply_garbled", 'raise unsure(f"toy: HTTP {reply.status}: {error}")',
-       'raise Refused("garbled", code="X")'),
-    of("ambiguity.cancel_reply_lost", WRITE,
-       f"try:\n            {WRITE}\n        except OutcomeUnknown:\n"
-       '            raise Unreachable("lost") from None'),
-    of("ambiguity.reads_fail", "return judged(reply, kind, Unreachable)",
-       "if reply.status > 500:\n            return msgspec.json.decode(b'[]', type=kind)\n"
-       "        return judged(reply, kind, Unreachable)"),
-    of("ambiguity.gone", WRITE,
-       f"try:\n            {WRITE}\n        except Unreachable:\n"
-       '            raise Refused("gone", code="X") from None'),
-    of("fills.told_and_read fills.duplicated", "fill_id=str(one.seq)",
-       'fill_id=f"{one.seq}-{id(one)}"'),
-    of("fills.reordered", DEALS_TOLD,
-       DEALS_TOLD.replace("frame.deals", "frame.deals if frame.purse")),
-    of("fills.whole", "price=one.p * market.tick,", "price=one.p * market.tick * 2,"),
-    of("fills.futures_fee", "fee=one.fee,", "fee=one.fee * 100,"),
-    of("fills.spot_identity", "fee_asset=one.coin", 'fee_asset="USDT"'),
-    of("fills.fee_coin", "fee_rate_quote=one.worth,", "", "rate_quote=one.worth)", ")"),
-    of("fills.foreign_spot fills.foreign_futures",
-       "for one in page]", "for one in page if one.cid]"),
-    of("fills.since", "since=-(-since // US), after", "since=0, after"),
-    of("fills.every_page", "after = page[-1].seq", "after = 10**12"),
-    of("fills.maker", "maker=one.maker", "maker=False"),
-    of("fills.deleveraged", '"adl": FillKind.AUTO_DELEVERAGING', '"adl": FillKind.TRADE'),
-    of("fills.liquidated", '"liq": FillKind.LIQUIDATION', '"liq": FillKind.TRADE'),
-    of("account.balances", "locked=one.held", "locked=one.held + 1"),
-    of("account.locked", "free=one.free, locked=one.held",
-       "free=one.free + one.held, locked=Decimal(0)"),
-    of("account.flat", "cost, size = one.cost, one.n * market.unit",
-       "cost, size = one.cost, one.n * market.unit\n    if not size:\n"
-       '        raise Missing("no position")'),
-    of("account.short stream.position_told", "cost, size = one.cost, one.n * market.unit",
-       "cost, size = one.cost, Decimal(one.n)"),
-    of("account.margin", "free=now.free", "free=now.wallet"),
+       *writes('"HTTP 5" in str(error)', 'Refused("no", code="X")')),
+    of("ambiguity.reply_late", *patient(ack_timeout_ms=10_000)),
+    of("ambiguity.reply_garbled", *writes('"no JSON" in str(error)', 'Refused("no", code="X")')),
+    of("ambiguity.cancel_reply_lost",
+       *writes('type(error).__name__ == "OutcomeUnknown"', 'Unreachable("lost")')),
+    of("ambiguity.reads_fail", *method(LINK, """\
+    async def read(self, take, path, **query):
+        try:
+            return await super().read(take, path, **query)
+        except Unreachable:
+            try:
+                return take([])
+            except AttributeError:
+                raise Unreachable("no list") from None
+""")),
+    of("ambiguity.gone",
+       *writes('type(error).__name__ == "Unreachable"', 'Refused("gone", code="X")')),
+    of("fills.told_and_read fills.duplicated", 'fill_id=one.text("seq")', "fill_id=str(id(one))",
+       file=PARSE),
+    of("fills.reordered", 'row.rows("deals")', 'row.rows("deals") if "purse" in row'),
+    of("fills.whole", ' price=one.number("p") * of.tick,', ' price=one.number("p") * of.tick * 2,',
+       file=PARSE),
+    of("fills.futures_fee", 'fee=one.number("fee"),', 'fee=one.number("fee") * 100,', file=PARSE),
+    of("fills.spot_identity", 'fee_asset=one.text("coin")', 'fee_asset="USDT"', file=PARSE),
+    of("fills.fee_coin", 'fee_rate_quote=one.maybe("worth"),', "",
+       'rate_quote=one.maybe("worth"),', "", file=PARSE),
+    of("fills.foreign_spot fills.foreign_futures", "found += page",
+       "found += [one for one in page if one.client_order_id]"),
+    of("fills.since", "since=first, after=after", "since=0, after=after"),
+    of("fills.every_page", "after = int(page[-1].fill_id)", "after = 10**12"),
+    of("fills.maker", 'maker=one.flag("maker")', "maker=False", file=PARSE),
+    of("fills.deleveraged", '"adl": FillKind.AUTO_DELEVERAGING', '"adl": FillKind.TRADE',
+       file=PARSE),
+    of("fills.liquidated", '"liq": FillKind.LIQUIDATION', '"liq": FillKind.TRADE', file=PARSE),
+    of("account.balances", 'locked=one.number("held")', 'locked=one.number("held") + 1',
+       file=PARSE),
+    of("account.locked", 'free=one.number("free"), locked=one.number("held")',
+       'free=one.number("free") + one.number("held"), locked=0 * one.number("held")', file=PARSE),
+    of("account.flat", 'return await self.one(parse.position, "/stake", symbol)',
+       'found = await self.one(parse.position, "/stake", symbol)\n'
+       "        if not found.quantity:\n"
+       '            raise Missing("no position")\n        return found',
+       "import Refused, Unreachable", "import Missing, Refused, Unreachable"),
+    of("account.short stream.position_told", 'quantity=one.number("n") * of.lot, entry',
+       'quantity=one.number("n"), entry', file=PARSE),
+    of("account.margin", 'free=one.number("free"), wallet', 'free=one.number("wallet"), wallet',
+       file=PARSE),
     of("account.prepare", '"lever": leverage}', '"lever": 5}'),
     of("account.hedge_mode", 'PositionMode.ONE_WAY if mode == "net"',
        "PositionMode.ONE_WAY if mode"),
-    of("account.fees", "taker=fees.taker", "taker=fees.taker * 100"),
+    of("account.fees", "taker=taker,", "taker=taker * 100,", file=PARSE),
     of("account.key", 'trade="trade" in rights', "trade=False"),
     of("account.key_withdraws", 'withdraw="withdraw" in rights', "withdraw=False"),
     of("account.key_reads_only", 'trade="trade" in rights', "trade=True"),
-    of("account.clock", "return await self.link.learn_clock()\n\n    async def read_order",
-       "return await self.link.learn_clock() // 1_000\n\n    async def read_order"),
-    of("account.clock_ahead", "return self.link.offset.offset_ms", "return 0"),
-    of("stream.up", STATE, UNTOLD.format("kind is StreamKind.ACCOUNT")),
+    of("account.clock", *method(ROLE, """\
+    async def read_clock(self):
+        return await super().read_clock() // 1_000
+""")),
+    of("account.clock_ahead", *method(ROLE, """\
+    async def read_clock_offset_ms(self):
+        return 0
+""")),
+    of("stream.up", *untold('.startswith("Stream") and kind is ACCOUNT')),
     of("stream.order_told", ORDERS_TOLD, ""),
     of("stream.cumulative", ORDERS_TOLD,
-       "found += [msgspec.structs.replace(report(market, o), filled=Decimal(0))"
-       " for o in frame.orders]"),
+       f"found += [{REPLACE}(parse.report(of, one), filled=of.lot * 0)"
+       ' for one in row.rows("orders")]'),
     of("stream.balance_told stream.deposit_told", PURSE_TOLD, ""),
     of("stream.venue_cancels", ORDERS_TOLD,
-       ORDERS_TOLD.replace("frame.orders", 'frame.orders if one.state != "gone"')),
-    of("stream.cut", STATE, UNTOLD.format(IS_DOWN.format("ACCOUNT"))),
-    of("stream.closed stream.gap", SUBSCRIBED,
-       f"if line.number > 1:\n                await asyncio.sleep(60)\n            {SUBSCRIBED}"),
-    of("stream.nonsense", DECODED,
-       "if getattr(self, 'dead', False):\n                return\n"
-       "            self.dead = bytes(view) == b']'\n"
-       f"            {DECODED}"),
-    of("stream.event_first", PLACED,
-       f"said = {PLACED.removeprefix('return ')}\n"
-       "        ACKED.add(order.client_order_id)\n        return said",
-       DEALS_TOLD, DEALS_TOLD.replace("frame.deals", "frame.deals if one.cid in ACKED"),
-       'T = TypeVar("T")', 'T = TypeVar("T")\nACKED: set[str] = set()'),
-    of("stream.exact", "price=one.p * market.tick,", "price=Decimal(float(one.p) * 0.1),"),
-    of("money.rate", "next_at=one.next * US", "next_at=one.next"),
-    of("money.rates", 'if m.kind == "perp"', 'if m.kind == "swap"'),
-    of("money.rate_told", "for one in frame.rates]", "for one in frame.rates[1:]]"),
+       ORDERS_TOLD.replace('"orders")', '"orders") if one.text("state") != "gone"')),
+    of("stream.cut", *untold(' == "StreamDown" and kind is ACCOUNT')),
+    of("stream.closed stream.gap", '        return {"sub": topic',
+       "        heard = self.__dict__.setdefault('heard', [])\n"
+       "        assert topic not in heard\n        heard.append(topic)\n"
+       '        return {"sub": topic'),
+    of("stream.nonsense", *hears(take="frail", before="""dead = []
+
+        def frail(row):
+            if dead:
+                return []
+            try:
+                return list(take(row))
+            except Exception:
+                dead.append(row)
+                raise
+""")),
+    of("stream.event_first", f"return {PLACED}",
+       f"said = {PLACED}\n        ACKED.add(order.client_order_id)\n        return said",
+       'row.rows("deals")', 'row.rows("deals") if one.text("cid") in ACKED',
+       'T = TypeVar("T")', 'T = TypeVar("T")\nACKED = set()'),
+    of("stream.exact", ' price=one.number("p") * of.tick,',
+       ' price=type(of.tick)(float(one.number("p")) * 0.1),', file=PARSE),
+    of("money.rate", 'next_at=one.whole("next") * US', 'next_at=one.whole("next")', file=PARSE),
+    of("money.rates", "for one in await self.read_instruments()]", "for one in ()]"),
+    of("money.rate_told", 'row.rows("rates")', 'row.rows("rates")[1:]'),
     of("money.history", "since=first, until=last", "since=first, until=last + 10**12"),
-    of("money.settlement", "cash=one.cash", "cash=-one.cash"),
-    of("money.payments_since",
-       '"/paid", m=market.id, since=first', '"/paid", m=market.id, since=0'),
+    of("money.settlement", 'cash=one.number("cash")', 'cash=-one.number("cash")', file=PARSE),
+    of("money.payments_since", '"/paid", symbol, since=-(-since // US)',
+       '"/paid", symbol, since=0'),
     of("money.flat_pays_nothing", "since=first, until=last", "since=first, until=first"),
-    of("errors.limited", 'if no.no == "SLOWLY":', 'if no.no == "WAIT":'),
-    of("errors.one_line", 'raise Refused(f"toy: {no.no} {no.why}", code=no.no)',
-       'raise Refused(f"toy: {no.no} {no.why}")'),
-    of("errors.unknown_symbol",
-       'raise Missing(f"toy has no {symbol}")\n        return self.markets',
-       "raise KeyError(symbol)\n        return self.markets"),
-    of("errors.wrong_key", '"KEY", "MAC",', ""),
+    of("errors.limited", 'limited=frozenset({"SLOWLY"})', "limited=frozenset()"),
+    of("errors.one_line", *writes("type(error) is Refused", "Refused(str(error))")),
+    of("errors.unknown_symbol", *method(ROLE, """\
+    async def market(self, symbol):
+        try:
+            return await super().market(symbol)
+        except Exception:
+            raise KeyError(symbol) from None
+""")),
+    of("errors.wrong_key", '"KEY MAC ', '"'),
     of("hygiene.import_time", 'VENUE = "toy"',
        'VENUE = "toy"\nimport time\nuntil = time.process_time() + 0.8\n'
        "while time.process_time() < until:\n    pass", file=PLUGIN),
     of("hygiene.import_quiet", 'VENUE = "toy"', 'VENUE = "toy"\nprint("hello")', file=PLUGIN),
-    of("hygiene.not_mine", "if venue != VENUE:", "if not venue:", file=PLUGIN),
-    of("hygiene.unopened", "self.users, self.lock,",
-       "self.task = asyncio.ensure_future(asyncio.sleep(60))\n        self.users, self.lock,"),
-    of("hygiene.settings", 'extra="forbid"', 'extra="ignore"', file="settings.py"),
-    of("hygiene.loop_is_free", STAMP, f"__import__('time').sleep(0.3)\n        {STAMP}"),
-    of("hygiene.nothing_left", ENTER, "await socket.__aenter__()"),
-    of("hygiene.reopened", "await self.stack.aclose()",
-       "await self.stack.aclose()\n            roles.closed = True",
-       "self.users += 1\n", "self.users += 1\n            if getattr(roles, 'closed', False):\n"
-       '                raise Unreachable("closed")\n',
-       "US = 1_000\n", "US = 1_000\nimport sys\nroles = sys.modules[__name__]\n"),
-    of("hygiene.secrets", "    async def open(self)",
-       "    def __repr__(self) -> str:\n        return f'Link({self._key})'\n\n"
-       "    async def open(self)"),
-    of("hygiene.prints_nothing", STAMP, f"print('placing')\n        {STAMP}"),
-    of("hygiene.on_the_loop", "for news in parse(frame):\n                sink(news)",
-       "for news in parse(frame):\n"
-       "                __import__('threading').Thread(target=sink, args=(news,)).start()"),
+    of("hygiene.not_mine", "hooks = VenueHooks(", """\
+class Greedy(VenueHooks):
+    def _role(self, venue, name, context):
+        return super()._role(VENUE, name, context)
+
+
+hooks = Greedy(""", file=PLUGIN),
+    of("hygiene.unopened", KEYED,
+       f"        self.task = asyncio.ensure_future(asyncio.sleep(60))\n{KEYED}",
+       "from functools", "import asyncio\nfrom functools"),
+    of("hygiene.settings", "    url: str", '    model_config = {"extra": "ignore"}\n    url: str',
+       file="settings.py"),
+    of("hygiene.loop_is_free", PATH, f"__import__('time').sleep(0.3)\n        {PATH}"),
+    of("hygiene.reopened", *method(LINK, """\
+    async def open(self):
+        if CLOSED:
+            raise Unreachable("closed")
+        await super().open()
+
+    async def close(self):
+        await super().close()
+        if not self._users:
+            CLOSED.append(self)
+"""), 'T = TypeVar("T")', 'T = TypeVar("T")\nCLOSED = []'),
+    of("hygiene.secrets", *method(LINK, """\
+    def __repr__(self):
+        return f"Link({self._key})"
+""")),
+    of("hygiene.prints_nothing", PATH, f"print('placing')\n        {PATH}"),
+    of("hygiene.on_the_loop",
+       *hears("lambda n: __import__('threading').Thread(target=sink, args=(n,)).start()")),
 )  # fmt: skip
 
 WITHOUT = {"ambiguity.order_in_a_gap"}

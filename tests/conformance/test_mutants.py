@@ -42,7 +42,7 @@ def plant(mutant: Mutant, number: int, target: Path) -> str:
         f"Metadata-Version: 2.3\nName: {module.replace('_', '-')}\nVersion: 1.0.0\n"
     )
     (info / "entry_points.txt").write_text(
-        f"[hedge]\n{venue} = {module}.plugin\n"
+        f"[hedge]\n{venue} = {module}.plugin:hooks\n"
         f"[hedge.testbeds]\n{venue} = {module}.testing:testbed\n"
     )
     return venue

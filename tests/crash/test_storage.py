@@ -15,8 +15,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from lab import Lab, Story, told_by
-from running import PATIENCE_S, wait_until
+from lab import PATIENCE_S, Lab, Story, told_by, wait_until
 
 FIRST_SEED = 9_000
 JOURNAL, LOCK = 12, 8

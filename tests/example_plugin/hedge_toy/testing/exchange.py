@@ -311,7 +311,7 @@ class Exchange:
         if "sub" in asked:
             if asked["sub"].startswith("mine"):
                 try:
-                    self.check_key(asked["auth"], f"SUB {asked['sub']}")
+                    self.check_key(asked["auth"], f"SUB {asked['sub']} ")
                 except No as no:
                     connection.tell(no.body)
                     return
