@@ -68,8 +68,9 @@ soak: $(VENV)/.tested
 	life) HEDGE_LIVES=$(SEEDS) HEDGE_LIVES_FROM=$(FROM) $(BIN)/python -m pytest tests/life/test_faults.py ;; \
 	crash) $(BIN)/python tests/crash/many_kills.py --kills $(SEEDS) --from $(FROM) --save ;; \
 	canaries) $(BIN)/python tests/canaries/search.py --seeds $(SEEDS) ;; \
+	fuzz) $(BIN)/python tests/fuzz/guided.py --minutes $(MINUTES) ;; \
 	wire) $(BIN)/python tests/wire/soak.py --minutes $(MINUTES) ;; \
-	*) echo "SUITE is sim, life, crash, canaries or wire" >&2; exit 2 ;; \
+	*) echo "SUITE is sim, life, crash, canaries, fuzz or wire" >&2; exit 2 ;; \
 	esac
 
 seed: $(VENV)/.tested

@@ -302,9 +302,42 @@ def reaction_bench() -> None:
     )
 
 
+# -- the simulated worlds ------------------------------------------------------------------------
+
+
+def swarm_bench() -> None:
+    """Measure scenarios a second, and the unhedged time with the faults on and off."""
+    try:
+        told = of_child([str(ROOT / "bench" / "swarm.py")])
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        say("scenarios_per_s", None, "1/s", 0, skipped=str(error)[:300])
+        return
+    for line in told:
+        faults = line["faults"]
+        say(
+            f"scenarios_per_s_faults_{faults}",
+            line["per_s"],
+            "1/s",
+            line["worlds"],
+            processes=line["processes"],
+            events=line["events"],
+            note="the core, its journal and recovery on virtual time, invariants after every event",
+        )
+        say(
+            f"unhedged_p50_s_faults_{faults}",
+            line["p50"],
+            "s",
+            line["spans"],
+            p99_s=line["p99"],
+            max_s=line["max"],
+            percent_of_the_time=line["percent_of_the_time"],
+            note="virtual seconds for which the venues' truth was unhedged at a stretch, by cause",
+        )
+
+
 def main() -> None:
     entries = engine_benches()
-    rest: list[Callable[[], None]] = [demo_bench, start_benches, reaction_bench]
+    rest: list[Callable[[], None]] = [demo_bench, start_benches, swarm_bench, reaction_bench]
     journal_bench(entries)
     for measure in rest:
         measure()

@@ -26,6 +26,8 @@ T = TypeVar("T")
 Rates = Mapping[str, Decimal]
 """What one unit of a third coin is worth: by coin and quote in one word (``BNBUSDT``)."""
 ADL_MAX = 4
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
+"""What a decoder raises: no JSON, another shape, and a text that is no UTF-8."""
 LARGEST = Decimal("1e20")
 """No price, quantity or balance of any venue is as large; beyond it arithmetic may overflow."""
 
@@ -60,7 +62,7 @@ def decoder(kind: type[T]) -> Callable[[bytes | memoryview | msgspec.Raw], T]:
     def read(payload: bytes | memoryview | msgspec.Raw) -> T:
         try:
             return decode(payload)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise Malformed(f"binance {_name_of(kind)}: {error}") from None
 
     return read
@@ -87,7 +89,7 @@ def spot_event(payload: bytes | memoryview | msgspec.Raw) -> wire.SpotEvent | No
     """Return a user event of spot; None for one that needs no action, `Malformed` for the rest."""
     try:
         return _spot_event(payload)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         _must_be_idle(payload, error)
     return None
 
@@ -96,7 +98,7 @@ def spot_news(payload: bytes) -> wire.SpotEvent | None:
     """Return the event of a whole frame, read in one pass; None for any other frame."""
     try:
         return _spot_news(payload).event
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 
@@ -104,12 +106,12 @@ def futures_event(payload: bytes | memoryview | msgspec.Raw) -> wire.FuturesEven
     """Return a user event of USD-M; None for one that needs no action, `Malformed` for the rest."""
     try:
         return _futures_event(payload)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         _must_be_idle(payload, error)
     return None
 
 
-def _must_be_idle(payload: bytes | memoryview | msgspec.Raw, error: msgspec.MsgspecError) -> None:
+def _must_be_idle(payload: bytes | memoryview | msgspec.Raw, error: Exception) -> None:
     name = _named(payload).e
     if name not in wire.HEARD_ONLY:
         raise Malformed(f"binance event {name[:40]!a}: {error}") from None

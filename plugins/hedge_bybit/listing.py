@@ -20,6 +20,8 @@ STATUSES = {
     "Delivering": InstrumentStatus.DELISTING,
     "Closed": InstrumentStatus.HALTED,
 }
+LARGEST = Decimal("1e20")
+"""No price, quantity or balance of any venue is as large; beyond it arithmetic may overflow."""
 
 
 class PriceFilter(Row, frozen=True, kw_only=True):
@@ -97,8 +99,8 @@ def number(text: str | None, default: Decimal = ZERO) -> Decimal:
         value = Decimal(text)
     except ArithmeticError:
         raise Malformed(f"bybit: no number: {text[:40]!r}") from None
-    if not value.is_finite():
-        raise Malformed(f"bybit: no finite number: {text[:40]!r}")
+    if not value.is_finite() or not -LARGEST < value < LARGEST:
+        raise Malformed(f"bybit: no number that could be: {text[:40]!r}")
     return value
 
 

@@ -13,6 +13,8 @@ from hedge_ccxt.multipliers import Table, coin_of
 
 Market = Mapping[str, Any]
 FLOAT_DIGITS = 17
+LARGEST = Decimal("1e20")
+"""No price, quantity or balance of any venue is as large; beyond it arithmetic may overflow."""
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +61,8 @@ def number(value: Any, default: Decimal = ZERO) -> Decimal:
         found = value if isinstance(value, Decimal) else Decimal(str(value))
     except ArithmeticError:
         raise Malformed(f"ccxt: no number: {str(value)[:40]!r}") from None
-    if not found.is_finite():
-        raise Malformed(f"ccxt: no finite number: {str(value)[:40]!r}")
+    if not found.is_finite() or not -LARGEST < found < LARGEST:
+        raise Malformed(f"ccxt: no number that could be: {str(value)[:40]!r}")
     return found
 
 

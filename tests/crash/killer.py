@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lab import Lab, wait_until
+from lab import Lab
+from running import wait_until
 
 KILLS_A_LIFE = 3
 """A fourth restart within ten minutes would start locked, and wait for a person."""

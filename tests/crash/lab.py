@@ -6,16 +6,13 @@ Nothing in the product knows of it. A test waits for conditions only: a row of t
 at the venue, a file that grew; every wait is bounded.
 """
 
-import contextlib
 import http.client
 import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -26,11 +23,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import pytest
+from running import HEDGE, PATIENCE_S, Running, environment, wait_until
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.rows import Row
-from hedge.journal import read_rows
 from hedge.journal.lock import claim_name
 from hedge.model import Leg, Side
 from hedge.model.numbers import MS
@@ -38,14 +35,10 @@ from hedge.runtime.session import claims_directory
 from hedge_sim.records import Accepted
 from hedge_sim.truth import VenueTruth, path_of, read_records, read_truth
 
-HEDGE = str(Path(sys.executable).parent / "hedge")
 PACKAGE = Path(__file__).parent / "served_sim"
 NAME = "crash"
 BASE, SYMBOL, PERP = "BTC", "BTC/USDT", "BTC/USDT:USDT"
 LOT = Decimal("0.001")
-PATIENCE_S = 90.0
-VENUE_ERROR, RESTARTS_MAX = 4, 3
-LOOK_S = 0.01
 BAR_S, BARS = 20, 60
 PRICE = Decimal(60_000)
 SETTLE_S = 3
@@ -73,20 +66,6 @@ SCALED = Pace(2_000, 400, 100, 900, 1, (2.5, 4.0, 11.0), PATIENCE_S, 240.0)
 """The fence is 3.6 s."""
 TRUE = Pace(5_000, 10_000, 2_000, 3_000, 60, (60.0,), 300.0, 900.0)
 """What a hedge has that nobody configured: a fence of 20 s, and a minute to settle."""
-
-
-# -- waiting -------------------------------------------------------------------------------------
-
-
-def wait_until(ready: Callable[[], Any], what: str, *, for_s: float = PATIENCE_S) -> Any:
-    """Look until ``ready`` says something; an AssertionError says what never came."""
-    until = time.monotonic() + for_s
-    while True:
-        found = ready()
-        if found:
-            return found
-        assert time.monotonic() < until, f"{what}: not within {for_s} s"
-        time.sleep(LOOK_S)
 
 
 # -- the third party's package -------------------------------------------------------------------
@@ -259,38 +238,6 @@ class Venue:
         self.process.wait(PATIENCE_S)
 
 
-# -- the journal, while it is written ------------------------------------------------------------
-
-
-class Tail:
-    """Counts the words of a growing journal, reading each byte once."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-        self._rest = b""
-        self._counted: dict[tuple[str, str], tuple[int, int]] = {}
-        self.lines: list[str] = []
-
-    def look(self) -> list[str]:
-        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
-            file.seek(self._offset)
-            data = file.read()
-            if data:
-                self._offset += len(data)
-                *whole, self._rest = (self._rest + data).split(b"\n")
-                self.lines += [line.decode() for line in whole]
-        return self.lines
-
-    def count(self, word: str, without: str = "\n") -> int:
-        """Count the lines with a word, and without another; each line is looked at once."""
-        lines = self.look()
-        seen, found = self._counted.get((word, without), (0, 0))
-        found += sum(word in line and without not in line for line in lines[seen:])
-        self._counted[word, without] = len(lines), found
-        return found
-
-
 # -- what a test tells ---------------------------------------------------------------------------
 
 
@@ -312,7 +259,7 @@ def told_by(stories: Iterable[Story]) -> pytest.MarkDecorator:
 # -- one engine, its venue, its directory --------------------------------------------------------
 
 
-class Lab:
+class Lab(Running):
     """A hedge on a venue; `start` as often as it is killed, then `finish` and `judge`."""
 
     def __init__(
@@ -324,21 +271,17 @@ class Lab:
         keys: dict[str, str] | None = None,
         pace: Pace = SCALED,
     ) -> None:
-        self.folder = folder
+        self.state = folder / "s"
+        super().__init__(folder, self.state / NAME, patience_s=pace.patience_s)
         self.seed = seed
         self.pace = pace
-        self.state = folder / "s"
         self.account = f"c{os.getpid()}-{seed}"
         self.environ: dict[str, str] = {}
         self.keys = keys or {"api_key": f"key-{seed}", "api_secret": f"secret-{seed}"}
-        self.kills: list[str] = []
         self.more = ""
         """Further lines of the configuration, at its top."""
         self._installed = installed
-        self._started: list[subprocess.Popen[bytes]] = []
         self._cleared = 0
-        self.tail = Tail(self.directory / "journal.log")
-        folder.mkdir(exist_ok=True)
         self.venue = Venue(folder / "v", installed, seed, keys=self.keys, pace=pace)
 
     def __enter__(self) -> Self:
@@ -350,20 +293,13 @@ class Lab:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for process in self._started:
-            if process.poll() is None:
-                process.kill()
-            process.wait(PATIENCE_S)
+        self.end()
         self.venue.end()
         (claims_directory() / claim_name("served", self.account, PERP)).unlink(missing_ok=True)
 
     @property
-    def directory(self) -> Path:
-        return self.state / NAME
-
-    @property
     def where(self) -> str:
-        return f"seed {self.seed}, {self.folder}, {', '.join(self.kills) or 'no kill'}"
+        return f"seed {self.seed}, {super().where}"
 
     # -- the configuration -----------------------------------------------------------------------
 
@@ -424,9 +360,8 @@ feed_stale_ms = 10000
         return path
 
     def environment(self) -> dict[str, str]:
-        kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
         path = [str(self._installed), *filter(None, [os.environ.get("PYTHONPATH")])]
-        return {**kept, "PYTHONPATH": os.pathsep.join(path), **self.environ}
+        return environment(PYTHONPATH=os.pathsep.join(path)) | self.environ
 
     def line(self, *more: str, state: Path | None = None) -> list[str]:
         return [
@@ -439,45 +374,10 @@ feed_stale_ms = 10000
     def start(
         self, *more: str, state: Path | None = None, **options: Any
     ) -> subprocess.Popen[bytes]:
-        number = len(self._started)
-        line = self.line(*more, state=state)
-        with (
-            (self.folder / f"out-{number}.txt").open("wb") as out,
-            (self.folder / f"err-{number}.txt").open("wb") as err,
-        ):
-            given = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err, **options}
-            process = subprocess.Popen(line, env=self.environment(), **given)
-        self._started.append(process)
-        return process
+        return self.begin(self.line(*more, state=state), **options)
 
-    def said(self) -> str:
-        """Return what the last engine said on stderr."""
-        return (self.folder / f"err-{len(self._started) - 1}.txt").read_text()[-2_000:]
-
-    def command(self, *words: str, for_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [HEDGE, *words, "--state-dir", str(self.state)],
-            env=self.environment(), capture_output=True, text=True, check=False, timeout=for_s,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-
-    def kill(self, process: subprocess.Popen[bytes], why: str) -> None:
-        process.send_signal(signal.SIGKILL)
-        process.wait(PATIENCE_S)
-        assert process.returncode == -signal.SIGKILL, (self.where, process.returncode, self.said())
-        self.kills.append(why)
-
-    def alive_until(
-        self, process: subprocess.Popen[bytes], ready: Callable[[], bool], what: str
-    ) -> bool:
-        """Wait for a moment of a living process; False where it ended before."""
-
-        def look() -> bool:
-            self.person()
-            return process.poll() is not None or ready()
-
-        wait_until(look, f"{what} ({self.where})", for_s=self.pace.patience_s)
-        return process.poll() is None
+    def look(self) -> None:
+        self.person()
 
     def person(self) -> None:
         """Be the one who looks, and clears what tripped: a stall of the machine trips a limit."""
@@ -485,26 +385,7 @@ feed_stale_ms = 10000
         if trips > self._cleared and self.command("clear", NAME, "*").returncode == 0:
             self._cleared = trips
 
-    def supervised(self, process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
-        """Start it again where it ended with 4, as the unit does: a venue could not be reached."""
-        if process.poll() != VENUE_ERROR:
-            return process
-        self.kills.append(f"exit 4: {self.said().strip()}")
-        return self.start()
-
-    def finish(self, process: subprocess.Popen[bytes]) -> None:
-        """Let it live to its end: unwound, with exit code 0."""
-        for _ in range(RESTARTS_MAX):
-            self.alive_until(process, lambda: False, "the end of the life")
-            if process.returncode != VENUE_ERROR:
-                break
-            process = self.supervised(process)
-        assert process.returncode == 0, (self.where, process.returncode, self.said())
-
     # -- the verdict -----------------------------------------------------------------------------
-
-    def rows(self) -> list[Row]:
-        return list(read_rows(self.directory / "journal.log"))
 
     def last_end(self, rows: list[Row]) -> str:
         """Return how the last process ended by itself, "" where it did not.

@@ -4,8 +4,7 @@ Most are lives of the laboratory, killed at its instrumented points. Every tenth
 protocols of Binance and Bybit, WebSocket included, and every fortieth has the fence and the
 settling that nobody configured, and is stopped for a true minute.
 
-    python tests/crash/many_kills.py [--kills 2000] [--from 1] [--at-once 12] [--wire-every 10]
-                                     [--save]
+    python tests/crash/many_kills.py [--kills 2000] [--from 1] [--at-once 12] [--save]
 
 One line for each life that went wrong, with the directory it leaves behind; exit 1 when there is
 one. The record is kept every minute; SIGTERM and SIGINT end the run when those who live have ended.

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from lab import NAME, Lab, Story, told_by, wait_until
+from lab import NAME, Lab, Story, told_by
+from running import wait_until
 
 from hedge.runtime import client
 

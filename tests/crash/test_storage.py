@@ -15,7 +15,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from lab import PATIENCE_S, Lab, Story, told_by, wait_until
+from lab import Lab, Story, told_by
+from running import PATIENCE_S, wait_until
 
 FIRST_SEED = 9_000
 JOURNAL, LOCK = 12, 8

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, NamedTuple
 
+from clockwork import Death
 from episode import Episode, Result
 from many import spread
 from swarm import Plan, dice
-from world import Death
 
 from hedge.model.numbers import MS, SECOND
 

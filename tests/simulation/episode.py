@@ -7,10 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 from attribution import Span
+from clockwork import BEGIN, Broken, Death, Strike
 from history import check
 from invariants import Mind
+from shell import Shell
 from swarm import EDITION, Plan
-from world import BEGIN, Broken, Death, Shell, Strike, World, event_hash
+from world import World, event_hash
 
 from hedge.decide import events as e
 from hedge.decide.engine import Engine
@@ -379,7 +381,7 @@ class Episode:
         if world.shell is not None:
             for leg, kind in world.streams:
                 if not world.streams[leg, kind].up:
-                    world._reconnected(world.shell, leg, kind)
+                    world.reconnected(world.shell, leg, kind)
         self.mind.gap_since = 0
 
     def _calm(self) -> str:

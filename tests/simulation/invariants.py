@@ -4,8 +4,9 @@ from collections import deque
 from decimal import Decimal
 from operator import attrgetter
 
-from venue import Placed
-from world import BEGIN, Broken, Shell, World
+from clockwork import BEGIN, Broken
+from shell import Shell
+from world import World
 
 from hedge.decide import commands as c
 from hedge.decide import exposure
@@ -13,7 +14,6 @@ from hedge.decide.engine import Engine
 from hedge.decide.leg_book import ORDERS_KEPT, OrderRecord
 from hedge.decide.mode import Mode, Trigger, Trip
 from hedge.decide.orders import OrderStatus
-from hedge.decide.terms import AfterExternal
 from hedge.journal.frame import NAME
 from hedge.model import (
     LEGS,
@@ -27,7 +27,7 @@ from hedge.model import (
     StreamKind,
     TimeInForce,
 )
-from hedge.model.numbers import MS, SECOND, ZERO, floor_to, plain
+from hedge.model.numbers import MS, SECOND, ZERO, plain
 
 ALERT_AFTER = 10 * SECOND
 DOUBT_ALERT_AFTER = 60 * SECOND
@@ -534,7 +534,8 @@ class Mind:
     def read(self, leg: Leg, asked_at: int) -> None:
         self.read_in_life.add(leg)
 
-    def crashed(self, kind: str, before: str | None, shell: Shell) -> None:
+    def crashed(self, shell: Shell) -> None:
+        """A process dies: the next one's books begin anew."""
         self.gap_since = 0
         self.read_in_life.clear()
         self.filled_before.clear()
@@ -635,9 +636,4 @@ class Mind:
         return all(note.agreed for note in shell.engine.volatile.legs.values())
 
 
-def whole(placed: Placed) -> bool:
-    """Return whether an order was filled to the end."""
-    return placed.left <= 0
-
-
-__all__ = ["AfterExternal", "Mind", "floor_to"]
+__all__ = ["Mind"]

@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
+from clockwork import Strike
 from episode import Result, attempt
 from swarm import BEYOND, CLASSES
-from world import Strike
 
 RUNS_MOST = 600
 """After so many tries the story is small enough."""

@@ -1,4 +1,4 @@
-"""Lets the tests of this folder share the starters of servers, and the stock clients be imported.
+"""Lets the tests of this folder share what starts and watches, and the stock clients be imported.
 
 python-binance imports a deprecated part of websockets; that is its own affair.
 """
@@ -8,7 +8,8 @@ import sys
 import warnings
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "crash")]
 
 with warnings.catch_warnings(), contextlib.suppress(ImportError):
     warnings.simplefilter("ignore")

@@ -5,31 +5,27 @@ It is started, killed and started again with the same line, and judged by what t
 by what the engine says. Tests wait for conditions only, and every wait is bounded.
 """
 
-import contextlib
 import json
 import os
 import random
-import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from running import HEDGE, Running, environment
+
 from hedge.decide import commands as c
 from hedge.decide import events as e
-from hedge.decide.rows import Row
-from hedge.journal import read_rows
 from hedge.journal.lock import claim_name
 from hedge.runtime.session import claims_directory
 from hedge_sim.dialects.faults import ACTIONS
 
-HEDGE = str(Path(sys.executable).parent / "hedge")
 NAME = "life"
 BASE, SYMBOL, PERP = "BTC", "BTC/USDT", "BTC/USDT:USDT"
 LOT = Decimal("0.001")
@@ -37,8 +33,6 @@ DUST = Decimal("0.00002")
 USD, EXPOSURE = 1_200, 300
 PATIENCE_S = 120.0
 SERVER_LIFE_S = 400.0
-LOOK_S = 0.02
-VENUE_ERROR, RESTARTS_MAX = 4, 3
 PACE = 60
 """A second is a minute of the market while anything is built, in doubt or dead."""
 HURRY = 10_000
@@ -90,19 +84,6 @@ COMBINATIONS = tuple(
 OVER_CCXT = (Legs(f"{CCXT}binance", "bybit"), Legs("binance", f"{CCXT}bybit"))
 
 
-def wait_until(ready: Callable[[], Any], what: str, *, for_s: float = PATIENCE_S) -> Any:
-    """Look until ``ready`` says something; an AssertionError says what never came."""
-    until = time.monotonic() + for_s
-    while not (found := ready()):
-        assert time.monotonic() < until, f"{what}: not within {for_s} s"
-        time.sleep(LOOK_S)
-    return found
-
-
-def environment() -> dict[str, str]:
-    return {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
-
-
 # -- the venues ----------------------------------------------------------------------------------
 
 
@@ -150,31 +131,6 @@ class Server:
             self.process.stdout.close()
 
 
-# -- the journal, while it is written ------------------------------------------------------------
-
-
-class Tail:
-    """Counts the words of a growing journal, reading each byte once."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-        self._rest = b""
-        self.lines: list[str] = []
-
-    def look(self) -> list[str]:
-        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
-            file.seek(self._offset)
-            data = file.read()
-            self._offset += len(data)
-            *whole, self._rest = (self._rest + data).split(b"\n")
-            self.lines += [line.decode() for line in whole]
-        return self.lines
-
-    def count(self, word: str) -> int:
-        return sum(word in line for line in self.look())
-
-
 # -- what may go wrong ---------------------------------------------------------------------------
 
 EARLY = {"subscribe_race": "=1,times=2", "delta_only": "=1,times=1", "busy_server": "=0.05,times=3"}
@@ -204,7 +160,7 @@ def drawn(name: str, rng: random.Random) -> str:
 # -- one hedge and its venues --------------------------------------------------------------------
 
 
-class Life:
+class Life(Running):
     """A hedge on its venues; `start` as often as it is killed, then `finish` and `judge`."""
 
     def __init__(
@@ -216,24 +172,21 @@ class Life:
         faults: Mapping[str, Sequence[str]] | None = None,
         dry: bool = False,
     ) -> None:
-        self.folder = folder
+        self.state = folder / "s"
+        # A dry run's journal lies apart.
+        journals = self.state / "dry" if dry else self.state
+        super().__init__(folder, journals / NAME, patience_s=PATIENCE_S)
         self.seed = seed
         self.legs = legs
         self.dry = dry
-        self.state = folder / "s"
         self.account = f"w{os.getpid()}-{folder.name}"
-        self.happened: list[str] = []
-        """What was done to it."""
         self.helped: list[str] = []
         """What a person did for it."""
-        self.tail = Tail(self.directory / "journal.log")
         self.servers: dict[str, Server] = {}
         self._faults = faults or {}
-        self._started: list[subprocess.Popen[bytes]] = []
         self._cleared = 0
         self._hurries = False
         self._looked_at = 0.0
-        folder.mkdir(exist_ok=True)
 
     def __enter__(self) -> Self:
         try:
@@ -262,28 +215,16 @@ class Life:
         self.close()
 
     def close(self) -> None:
-        for process in self._started:
-            if process.poll() is None:
-                process.kill()
-            process.wait(PATIENCE_S)
+        self.end()
         for server in self.servers.values():
             server.end()
         claim = claim_name(self.legs.futures, self._account_of(self.legs.futures), PERP)
         (claims_directory() / claim).unlink(missing_ok=True)
 
     @property
-    def journals(self) -> Path:
-        """The state directory that the journal is in: a dry run's lies apart."""
-        return self.state / "dry" if self.dry else self.state
-
-    @property
-    def directory(self) -> Path:
-        return self.journals / NAME
-
-    @property
     def where(self) -> str:
-        done = ", ".join([*self.happened, *self.helped]) or "nothing was done to it"
-        return f"{self.legs}, seed {self.seed}, {self.folder}: {done}"
+        helped = f"; helped: {', '.join(self.helped)}" if self.helped else ""
+        return f"{self.legs}, seed {self.seed}, {super().where}{helped}"
 
     def server(self, leg: str) -> Server:
         venue = self.legs.served[leg == FUTURES]
@@ -365,50 +306,13 @@ feed_stale_ms = 15000
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the engine: always with the same line."""
-        number = len(self._started)
-        line = [
-            HEDGE, "run", NAME, "--config", str(self.folder / "hedge.toml"),
-            "--state-dir", str(self.state), "--enter", "now", "--no-view",
-            *(["--dry-run"] if self.dry else []),
-        ]  # fmt: skip
-        with (
-            (self.folder / f"out-{number}.txt").open("wb") as out,
-            (self.folder / f"err-{number}.txt").open("wb") as err,
-        ):
-            process = subprocess.Popen(
-                line, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=err
-            )
-        self._started.append(process)
-        return process
-
-    def said(self) -> str:
-        """Return what the last engine said on stderr."""
-        return (self.folder / f"err-{len(self._started) - 1}.txt").read_text()[-2_000:]
-
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [HEDGE, *words, "--state-dir", str(self.journals)],
-            env=environment(), capture_output=True, text=True, check=False, timeout=PATIENCE_S,
-            stdin=subprocess.DEVNULL,
+        return self.begin(
+            [
+                HEDGE, "run", NAME, "--config", str(self.folder / "hedge.toml"),
+                "--state-dir", str(self.state), "--enter", "now", "--no-view",
+                *(["--dry-run"] if self.dry else []),
+            ]
         )  # fmt: skip
-
-    def kill(self, process: subprocess.Popen[bytes], why: str) -> None:
-        process.send_signal(signal.SIGKILL)
-        process.wait(PATIENCE_S)
-        assert process.returncode == -signal.SIGKILL, (self.where, process.returncode, self.said())
-        self.happened.append(why)
-
-    def alive_until(
-        self, process: subprocess.Popen[bytes], ready: Callable[[], bool], what: str
-    ) -> bool:
-        """Wait for a moment of a living process; False where it ended before."""
-
-        def look() -> bool:
-            self.look()
-            return process.poll() is not None or ready()
-
-        wait_until(look, f"{what} ({self.where}; {self.said()})")
-        return process.poll() is None
 
     def look(self) -> None:
         """Do what is to be done around a hedge that lives; to be called often."""
@@ -443,20 +347,7 @@ feed_stale_ms = 15000
     def _world(self, change: dict[str, str]) -> None:
         next(iter(self.servers.values())).ask("POST", "/sim/world", change)
 
-    def finish(self, process: subprocess.Popen[bytes]) -> None:
-        """Let it live to its end, restarted after exit 4 as the unit does: unwound, exit 0."""
-        for _ in range(RESTARTS_MAX):
-            self.alive_until(process, lambda: False, "the end of the life")
-            if process.returncode != VENUE_ERROR:
-                break
-            self.happened.append(f"exit 4: {self.said().strip()}")
-            process = self.start()
-        assert process.returncode == 0, (self.where, process.returncode, self.said())
-
     # -- the verdict -----------------------------------------------------------------------------
-
-    def rows(self) -> list[Row]:
-        return list(read_rows(self.directory / "journal.log"))
 
     def truths(self) -> dict[str, Any]:
         """Return what each venue knows of its account."""

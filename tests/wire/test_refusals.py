@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lives import HEDGE, NAME, PERP, Legs, environment
+from lives import NAME, PERP, Legs
+from running import HEDGE, environment
 from servers import in_process
 
 from hedge.journal.lock import claim_name

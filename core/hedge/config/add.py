@@ -3,11 +3,10 @@
 import difflib
 import json
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, NoReturn
 
 from hedge.config.settings import HedgeSettings
-from hedge.config.values import shown
+from hedge.config.values import exact, shown
 from hedge.errors import UsageError
 
 BYTES_MAX = 4_096
@@ -28,8 +27,8 @@ def parse_add(text: str) -> dict[str, Any]:
         value = json.loads(
             text,
             object_pairs_hook=_object,
-            parse_float=Decimal,
-            parse_int=Decimal,
+            parse_float=exact,
+            parse_int=exact,
             parse_constant=_constant,
         )
     except ValueError as error:

@@ -5,12 +5,11 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from hedge.config.settings import ACCOUNT_SECRETS, NOTIFIER_SECRETS
-from hedge.config.values import shown
+from hedge.config.values import exact, shown
 from hedge.errors import ConfigError
 
 BYTES_MAX = 1_048_576
@@ -88,7 +87,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; its numbers stay exact."""
     text, mode = read_text(path)
     try:
-        tree = tomllib.loads(text, parse_float=Decimal)
+        tree = tomllib.loads(text, parse_float=exact)
     except ValueError as error:
         end = f"at line {len(text.splitlines())}, the last"
         said = str(error).replace("at end of document", end)

@@ -3,13 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from hedge.config.files import is_secret, nested, read_dotenv, read_secrets
-from hedge.config.values import VenueRef, check_symbol, shown
+from hedge.config.values import VenueRef, check_symbol, exact, shown
 from hedge.errors import ConfigError, UsageError
 
 PREFIX = "HEDGE__"
@@ -155,6 +154,6 @@ def _from_text(variable: str, value: str) -> Any:
     if value[:1] not in ("[", "{"):
         return value
     try:
-        return json.loads(value, parse_float=Decimal)
+        return json.loads(value, parse_float=exact)
     except (ValueError, RecursionError):
         raise ConfigError(f"{variable}: looks like JSON and is none") from None

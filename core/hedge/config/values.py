@@ -30,6 +30,14 @@ def shown(value: Any) -> str:
     return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 4]}...{text[-1]}"
 
 
+def exact(text: str) -> Decimal:
+    """Return the number that a text writes; raise ValueError for one that no Decimal can be."""
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise ValueError(f"out of range: {shown(text)}") from None
+
+
 def to_decimal(value: Any) -> Decimal:
     """Convert exactly, from a string or a number; a float by its shortest text."""
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
@@ -39,7 +47,7 @@ def to_decimal(value: Any) -> Decimal:
     text = str(value).strip()
     if NUMBER.fullmatch(text) is None:
         raise ValueError(f"not a finite number: {shown(text)}")
-    number = Decimal(text)
+    number = exact(text)
     if abs(number) >= MAGNITUDE_MAX or int(number.as_tuple().exponent) < -DECIMALS_MAX:
         raise ValueError(f"out of range: {shown(text)}")
     return number

@@ -11,7 +11,7 @@ from hedge.decide.mode import Mode, Trigger
 from hedge.decide.recovery import AUDIT_APART
 from hedge.decide.risk import Reason
 from hedge.decide.terms import Action, InventoryRule, seconds
-from hedge.model.numbers import ZERO, plain
+from hedge.model.numbers import SECOND, ZERO, plain
 
 if TYPE_CHECKING:
     from hedge.decide.engine import Engine
@@ -358,6 +358,10 @@ def _halted(engine: "Engine") -> None:
         return
     if ending is not None:
         price = engine.spot_price
+        if not price and (books.spot.held or books.futures.held):
+            engine.due(engine.now + SECOND)  # what is dust, only a price says
+            engine.hold(Reason.NO_PRICE, "leg=spot")
+            return
         sold = not price or books.spot.held < spot_task.smallest(engine.terms, price)
         if not sold or not futures_task.dust(books.futures.held, engine.terms, price):
             # Somebody traded, or adopted coins, while the last measurement was taken.

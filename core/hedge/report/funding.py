@@ -1,17 +1,19 @@
 """Funding, payment by payment: what was predicted, what was settled, what came, and what did not.
 
 A settlement with a position and no payment is missing; a payment booked long after its settlement
-is late; a change of the interval between two settlements is said. All three are alerts.
+is late; a change of the interval between two settlements is said. All three are alerts. That a
+settlement has been is known from its settled rate, or from the last live estimate before it: a
+journal need not hold both.
 """
 
 from bisect import bisect_left
 from collections.abc import Callable
 from decimal import Decimal
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 import msgspec
 
-from hedge.model import FundingRate, Leg
+from hedge.model import FundingRate, Leg, RateOrigin
 from hedge.model.numbers import MINUTE, SECOND, ZERO
 from hedge.report.facts import ExternalFact, Facts, FillFact, PaymentFact, RateFact, settled
 from hedge.report.when import when
@@ -50,6 +52,14 @@ class Funding(msgspec.Struct, frozen=True, kw_only=True):
     alerts: tuple[str, ...]
 
 
+class _Due(msgspec.Struct, frozen=True, kw_only=True):
+    """One settlement that has been; ``rate`` is as settled, or the last estimate of it."""
+
+    at: int
+    rate: Decimal
+    estimated: bool
+
+
 def funding(
     found: Facts, payments: list[PaymentFact], begins_at: int, ends_at: int, position: Decimal
 ) -> Funding:
@@ -82,7 +92,7 @@ def funding(
         expected=sum(known, ZERO) if known else None,
         received=sum((line.cash for line in lines), ZERO),
         alerts=(
-            *_missing(found, settlements, held),
+            *_missing(found, _due(found, settlements, begins_at, ends_at), held),
             *_late(lines),
             *_intervals(lines, settlements),
         ),
@@ -147,22 +157,51 @@ def _held(found: Facts, begins_at: int, position: Decimal) -> Callable[[int], De
     return at
 
 
-def _missing(
-    found: Facts, settlements: list[RateFact], held: Callable[[int], Decimal]
-) -> list[str]:
+def _due(found: Facts, settlements: list[RateFact], begins_at: int, ends_at: int) -> list[_Due]:
+    """Return the settlements of a window in their order, each once."""
+    due = [
+        _Due(at=fact.rate.observed_at, rate=fact.rate.rate, estimated=False) for fact in settlements
+    ]
+    known = [one.at for one in due]
+    for rate in _last_estimates(found):
+        at = rate.next_at
+        if begins_at < at <= ends_at and not any(abs(at - one) <= SAME_SETTLEMENT for one in known):
+            due.append(_Due(at=at, rate=rate.rate, estimated=True))
+    return sorted(due, key=lambda one: one.at)
+
+
+def _last_estimates(found: Facts) -> list[FundingRate]:
+    """Return the last estimate of each settlement, unless the venue then moved the settlement."""
+    live = sorted(
+        (
+            fact.rate
+            for fact in found.rates
+            if fact.rate.origin is RateOrigin.LIVE and fact.rate.observed_at < fact.rate.next_at
+        ),
+        key=lambda rate: rate.observed_at,
+    )
+    return [
+        rate
+        for rate, later in zip_longest(live, live[1:])
+        if later is None
+        or (later.observed_at > rate.next_at - SAME_SETTLEMENT and later.next_at > rate.next_at)
+    ]
+
+
+def _missing(found: Facts, due: list[_Due], held: Callable[[int], Decimal]) -> list[str]:
     paid = [fact.payment.settled_at for fact in found.facts if isinstance(fact, PaymentFact)]
     alerts, seen = [], -SAME_SETTLEMENT - 1
-    for fact in settlements:
-        at = fact.rate.observed_at
+    for one in due:
+        at = one.at
         if at - seen <= SAME_SETTLEMENT or at + LATE_AFTER > found.last.at:
             continue
         seen = at
         quantity = held(at - SAME_SETTLEMENT)
-        due = quantity and held(at + SAME_SETTLEMENT) and fact.rate.rate
-        if due and not any(abs(at - one) <= SAME_SETTLEMENT for one in paid):
+        owed = quantity and held(at + SAME_SETTLEMENT) and one.rate
+        if owed and not any(abs(at - other) <= SAME_SETTLEMENT for other in paid):
             alerts.append(
-                f"funding missing: settlement {when(at)} at {fact.rate.rate:f}"
-                f" with a position of {quantity:f} brought no payment"
+                f"funding missing: settlement {when(at)} {'estimated ' * one.estimated}at"
+                f" {one.rate:f} with a position of {quantity:f} brought no payment"
             )
     return alerts
 

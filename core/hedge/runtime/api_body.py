@@ -89,7 +89,7 @@ def _flat_object(body: bytes) -> dict[str, object]:
             parse_constant=_no_constant,
             object_pairs_hook=_no_twins,
         )
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, ArithmeticError) as error:
         raise UsageError(f"the body is not JSON: {error}") from None
     if not isinstance(raw, dict):
         raise UsageError("the body must be one JSON object")

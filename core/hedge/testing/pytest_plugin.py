@@ -3,6 +3,7 @@
 Every pytest of an environment that has hedge loads it, so it imports the kit only when asked.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from hedge.testing.run import Stand
 
 KIT = "hedge kit"
+SEEN = pytest.StashKey[list[tuple[str, str]]]()
+"""(venue, what was seen) of each card that failed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -133,6 +136,7 @@ class CardItem(pytest.Item):
             text = f"{kind}: {text}" + (f" ({place})" if place else "")
             if isinstance(error, AssertionError | HedgeError) is False:
                 text += "; only errors of hedge.errors may leave a role"
+        self.config.stash.setdefault(SEEN, []).append((self.stand.venue, text))
         card = self.card
         lines = (
             card.expected,
@@ -145,3 +149,16 @@ class CardItem(pytest.Item):
     def reportinfo(self) -> tuple[str, int, str]:
         """Name the card instead of a file."""
         return KIT, 0, f"{self.stand.venue}: {self.card.title}"
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say once what is missing, with the number of cards that fail for it: what to do next."""
+    told: list[tuple[str, str]] = config.stash.get(SEEN, [])
+    seen = Counter(told)
+    for venue in dict.fromkeys(venue for venue, _ in seen):
+        terminalreporter.section(f"{venue}: what is missing")
+        for (of, text), count in seen.items():
+            if of == venue:
+                terminalreporter.write_line(f"{count:>4}  {text}")

@@ -29,6 +29,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -52,6 +53,7 @@ from hedge_sim.dialects.sockets import Connection, Hearer, Socket, bound_to
 HOST = "127.0.0.1"
 SIM_KEY = "sim-key"
 SIM_SECRET = "sim-secret"  # noqa: S105 - no secret: what a simulator answers to
+OVER = "the recording is over: there are no more prices; --reset begins it anew"
 ACTION_EVERY_S = 1.0
 """How often an action with a rate is drawn."""
 
@@ -303,8 +305,12 @@ async def serve(options: Options) -> None:
     async with WireServer(options) as server:
         print(f"listening on {server.url}", flush=True)  # noqa: T201 - a starter waits for it
         until = loop.time() + options.for_s if options.for_s else None
+        was_over = False
         while not stop.is_set() and (until is None or loop.time() < until):
             server.house.check()
+            if server.house.is_over and not was_over:
+                was_over = True
+                print(OVER, file=sys.stderr, flush=True)  # noqa: T201 - a person waits for prices
             left = ACTION_EVERY_S if until is None else min(until - loop.time(), ACTION_EVERY_S)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), max(left, 0))

@@ -348,3 +348,12 @@ def test_spoilt_payloads_are_malformed_or_sound(seed):
                     assert value.is_finite(), f"seed {seed}: {name} of {body}"
             if isinstance(one, Fill):
                 assert one.quantity > 0, f"seed {seed}: {body}"
+
+
+@pytest.mark.parametrize("leg", ["spot", "futures"])
+def test_an_event_whose_text_is_no_text_is_malformed(leg):
+    read = {"spot": parse.spot_event, "futures": parse.futures_event}[leg]
+    damaged = event(leg, "trade").replace(b'"BTCUSDT"', b'"\xff"', 1)
+    with pytest.raises(Malformed):
+        read(damaged)
+    assert parse.spot_news(b'{"event":' + damaged + b"}") is None

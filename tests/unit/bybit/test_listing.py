@@ -103,7 +103,7 @@ def test_prices_confirm_a_multiple_or_deny_it():
 
 def test_numbers_are_exact_or_refused():
     assert number("") == 0 and number(None) == 0 and number("0.10") == D("0.10")
-    for text in ("abc", "NaN", "Infinity", "1e", "--1"):
+    for text in ("abc", "NaN", "Infinity", "1e", "--1", "1e20", "1E+999999", "4e44440000"):
         with pytest.raises(Malformed):
             number(text)
 

@@ -107,7 +107,7 @@ def test_numbers_are_what_the_venue_wrote(given, exact):
     assert number(given) == D(exact)
 
 
-@pytest.mark.parametrize("given", ["x", "NaN", float("inf"), "--1"])
+@pytest.mark.parametrize("given", ["x", "NaN", float("inf"), "--1", "1e20", "4e44440000", 10**400])
 def test_what_is_no_number_is_malformed(given):
     with pytest.raises(Malformed):
         number(given)

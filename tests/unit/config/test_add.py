@@ -117,3 +117,10 @@ def test_any_tree_is_a_hedge_or_a_usage_error(tree: object) -> None:
         return
     assert hedge.limits.leverage <= 5
     assert (hedge.usd is None) != (hedge.quantity is None)
+
+
+@pytest.mark.parametrize("number", ["1e9999999999999999999", "-1E-9999999999999999999"])
+def test_a_number_beyond_every_decimal_is_a_usage_error(number: str) -> None:
+    for add in (f'{{"usd": {number}}}', f'{{"usd": "{number}"}}'):
+        with pytest.raises(UsageError, match=r"out of range|not a finite number"):
+            hedge_with(add)

@@ -267,3 +267,14 @@ def test_any_file_is_a_configuration_or_one_clear_error(
             assert (hedge.usd is None) != (hedge.quantity is None)
             assert hedge.limits.leverage <= 5
     assert all(line.strip() for line in said.splitlines())
+
+
+def test_a_number_beyond_every_decimal_is_one_clear_error(tmp_path: Path) -> None:
+    huge = "1e9999999999999999999"
+    for value in (huge, f'"{huge}"'):
+        put(tmp_path, HEDGE.replace('"10000"', value))
+        with pytest.raises(ConfigError, match=r"out of range|not a finite number"):
+            at(tmp_path)
+    put(tmp_path)
+    with pytest.raises(ConfigError):
+        at(tmp_path, environ={"HEDGE__HEDGES__BTC__FUNDING": f'{{"exit_below": {huge}}}'})

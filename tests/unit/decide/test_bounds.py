@@ -610,6 +610,24 @@ def test_coins_adopted_in_the_closing_measurement_are_no_clean_end(open_desk):
     assert desk.exit == (7, "NOT_HEDGED") and desk.held[0] == 3
 
 
+def test_coins_are_no_dust_before_a_price_says_so(open_desk):
+    desk = open_desk(Venue(coins="5"), action="single")
+    desk.build()
+    desk.measuring = False
+    desk.funding_goes()
+    desk.work(lambda: desk.books.equity_wanted == "end")
+    desk.verb("adopt", quantity=D(3))
+    desk.run(3)
+    desk.quoting = dict.fromkeys(desk.quoting, False)
+    desk.measuring = True
+    desk.start("single")
+    desk.run(3)
+    assert desk.held[0] == 3 and not desk.ended and desk.engine.reason.startswith("NO_PRICE")
+    desk.quoting = dict.fromkeys(desk.quoting, True)
+    desk.run(2)
+    assert desk.exit == (7, "NOT_HEDGED")
+
+
 def test_signs_of_life_after_a_gap_do_not_renew_a_price_from_before_it(building):
     for up in (False, True):
         building.tell(e.StreamChanged, leg=SPOT, kind=StreamKind.MARKET, up=up)

@@ -148,6 +148,18 @@ class Writer:
         if cash is not None:
             self.pay(cash, quantity, rate=rate, hours=hours)
 
+    def estimate(self, rate: str, next_in: int, hours: int = 8) -> None:
+        """The venue's running estimate for the settlement ``next_in`` seconds from now."""
+        seen = FundingRate(
+            symbol=SYMBOLS[Leg.FUTURES],
+            rate=D(rate),
+            interval_s=hours * 3600,
+            next_at=self.at + next_in * SECOND,
+            observed_at=self.at,
+            origin=RateOrigin.LIVE,
+        )
+        self.put(e.FundingSeen(at=self.at, rate=seen))
+
     def pay(
         self, cash: str, quantity: str, *, rate: str = "0.0001", hours: int = 8, ago: int = 0
     ) -> None:

@@ -241,6 +241,38 @@ def test_a_missing_payment_is_an_alert(journal) -> None:
     )
 
 
+def test_a_missing_payment_is_an_alert_where_a_venue_tells_estimates_only(journal) -> None:
+    held(journal)
+    journal.estimate("0.0002", next_in=7200)
+    journal.go(7140)
+    journal.estimate("0.0001", next_in=60)
+    journal.go(61)
+    journal.estimate("0.0001", next_in=-1)  # a moment later the venue still says the old one
+    journal.go(59)
+    journal.estimate("0.0003", next_in=8 * 3600 - 60)
+    journal.measure("1000", "10", "500", "-10", "-1010")
+    assert attribute(journal.rows).alerts == ()  # it may still come
+    journal.go(3600)
+    journal.measure("1000", "10", "500", "-10", "-1010")
+    (alert,) = attribute(journal.rows).alerts
+    assert alert == (
+        "funding missing: settlement 2024-03-01 10:00:01 estimated at 0.0001"
+        " with a position of -10 brought no payment"
+    )
+
+
+def test_an_estimated_settlement_that_was_paid_or_moved_is_no_alert(journal) -> None:
+    held(journal)
+    journal.estimate("0.0002", next_in=7200)
+    journal.go(60)
+    journal.estimate("0.0002", next_in=3540, hours=4)  # the interval was changed before its end
+    journal.go(3541)
+    journal.pay("0.1", "-10", ago=1)
+    journal.go(3 * 3600)
+    journal.measure("1000", "10", "500.1", "-10", "-1010")
+    assert attribute(journal.rows).alerts == ()
+
+
 def test_a_late_payment_is_an_alert(journal) -> None:
     held(journal)
     journal.go(8 * 3600)

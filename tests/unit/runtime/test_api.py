@@ -275,6 +275,7 @@ def test_a_refusal_of_the_engine_is_an_error_with_its_words(tmp_path: Path) -> N
         ("stop", b"{", "not JSON"),
         ("stop", b"\xff\xfe", "not JSON"),
         ("stop", b"[" * 4000, "not JSON"),
+        ("scale", b'{"usd": 1e99999999999999999999}', "not JSON"),
         ("stop", b'{"hedge": {"a": 1}}', "hedge must be one line of text"),
         ("stop", b'{"hedge": "btc", "hedge": "eth"}', "stands twice"),
         ("stop", b'{"request_id": "a b"}', "request_id takes"),
