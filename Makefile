@@ -8,6 +8,8 @@ PYTEST := $(BIN)/python -X faulthandler -m pytest --durations=10
 LIVED := $(wildcard tests/conformance tests/crash tests/wire)
 SWARM := tests/simulation tests/life/test_faults.py
 SUITES := $(filter-out tests/conftest.py tests/data tests/example_plugin,$(wildcard tests/*))
+# All that the tests of a whole run leave and say is kept, and searched for keys at its end.
+LEFT = $(if $(MADE),--basetemp=$(MADE)/$@ --junitxml=$(MADE)/$@.xml -o junit_logging=all)
 SOURCES := core plugins tests bench docs/generate.py
 SEEDS ?= 10000
 LIVES ?= 300
@@ -22,7 +24,9 @@ demo: $(VENV)/.installed
 	$(BIN)/hedge demo
 
 test: $(VENV)/.tested
-	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target lived reckoned check swarm
+	@made=$$(mktemp -d -t hedge-test-XXXXXX) && \
+	$(MAKE) --no-print-directory --jobs=4 --output-sync=target MADE=$$made lived reckoned check swarm && \
+	$(BIN)/python tests/crash/markers.py $$made && rm -rf $$made
 
 check: lint types contracts
 
@@ -50,14 +54,14 @@ contracts: $(VENV)/.tested
 
 # What computes, and what starts processes and waits for them: side by side.
 reckoned: $(VENV)/.tested
-	$(PYTEST) $(filter-out $(LIVED) tests/simulation,$(SUITES)) --deselect tests/life/test_faults.py
+	$(PYTEST) $(LEFT) $(filter-out $(LIVED) tests/simulation,$(SUITES)) --deselect tests/life/test_faults.py
 
 lived: $(VENV)/.tested
-	$(PYTEST) $(LIVED)
+	$(PYTEST) $(LEFT) $(LIVED)
 
 # Thousands of worlds on virtual time: nothing in them waits, so they take what the others leave.
 swarm: $(VENV)/.tested
-	SEEDS=$(SEEDS) HEDGE_LIVES=$(LIVES) nice -n 15 $(PYTEST) $(SWARM)
+	SEEDS=$(SEEDS) HEDGE_LIVES=$(LIVES) nice -n 15 $(PYTEST) $(LEFT) $(SWARM)
 
 bench: $(VENV)/.tested
 	$(BIN)/python bench/run.py

@@ -30,7 +30,7 @@ def told(
 
     def tell(story: Story) -> Any:
         place = folder / story.name.replace(" ", "-")
-        with Lab(place, installed, story.seed, keys=story.keys) as lab:
+        with Lab(place, installed, story.seed) as lab:
             return story.tell(lab)
 
     stories: dict[Story, None] = {}

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import pytest
+from markers import KEY, SECRET
 from running import HEDGE, PATIENCE_S, Running, environment, wait_until
 
 from hedge.decide import commands as c
@@ -248,7 +249,6 @@ class Story:
     name: str
     seed: int
     tell: "Callable[[Lab], Any]"
-    keys: dict[str, str] | None = None
 
 
 def told_by(stories: Iterable[Story]) -> pytest.MarkDecorator:
@@ -268,7 +268,6 @@ class Lab(Running):
         installed: Path,
         seed: int,
         *,
-        keys: dict[str, str] | None = None,
         pace: Pace = SCALED,
     ) -> None:
         self.state = folder / "s"
@@ -277,7 +276,7 @@ class Lab(Running):
         self.pace = pace
         self.account = f"c{os.getpid()}-{seed}"
         self.environ: dict[str, str] = {}
-        self.keys = keys or {"api_key": f"key-{seed}", "api_secret": f"secret-{seed}"}
+        self.keys = {"api_key": KEY, "api_secret": SECRET}
         self.more = ""
         """Further lines of the configuration, at its top."""
         self._installed = installed

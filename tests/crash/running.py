@@ -33,8 +33,12 @@ def wait_until(ready: Callable[[], Any], what: str, *, for_s: float = PATIENCE_S
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return what a process of ours finds: nothing that this one was not started for."""
-    return {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ} | more
+    """Return what a process of ours finds: nothing that this one was not started for.
+
+    And no right to write bytecode: on a disk that fills up it would leave half a file in the tree.
+    """
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+    return kept | {"PYTHONDONTWRITEBYTECODE": "1"} | more
 
 
 class Tail:

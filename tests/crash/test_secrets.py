@@ -8,7 +8,6 @@ report, explain, metrics and the socket are kept, and every byte of them is sear
 they are, quoted, escaped and encoded.
 """
 
-import base64
 import json
 import socket
 import subprocess
@@ -17,59 +16,37 @@ import urllib.request
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+import pytest
 from lab import NAME, Lab, Story, told_by
+from markers import (
+    BYTES_MIN,
+    FILES_MIN,
+    KEY,
+    KEYS_MIN,
+    PLANTED,
+    SECRET,
+    files,
+    forms,
+    is_meant,
+    leaks_in,
+    sweep,
+)
 from running import wait_until
 
 from hedge.runtime import client
 
-KEY = "Mark3r-KEY-a+b/c=d&e%f"
-SECRET = "Mark3r-SECRET-q\"u'o\\te$x"
-PIECES = 12
-"""A piece of a key as long as this is a leak too."""
 REFUSED = 4
 
 
-def forms(marker: str) -> set[bytes]:
-    """Return what a marker may look like in a file."""
-    texts = {
-        marker,
-        quote(marker),
-        quote(marker, safe=""),
-        json.dumps(marker)[1:-1],
-        repr(marker)[1:-1],
-        marker[:PIECES],
-        marker[-PIECES:],
-    }
-    found = {text.encode() for text in texts}
-    for shift in range(3):  # a marker inside a longer text that was encoded
-        coded = base64.b64encode(b"\0" * shift + marker.encode())
-        found.add(coded[4:-4] if shift else coded[:-4])
-    return found | {marker.encode("utf-16-le"), marker.encode().hex().encode()}
-
-
-def leaks(folder: Path, kept: tuple[str, ...]) -> list[str]:
-    """Search every file below, but those that ``kept`` names: where the keys are meant to be."""
-    wanted = {marker: forms(marker) for marker in (KEY, SECRET)}
-    found = []
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.relative_to(folder).parts[0] in kept:
-            continue
-        data = path.read_bytes()
-        for marker, looks in wanted.items():
-            for look in looks:
-                if look in data:
-                    at = data.index(look)
-                    shown = data[max(0, at - 90) : at + 30]
-                    found.append(f"{path.relative_to(folder)}: {marker[:12]}... in {shown!r}")
-                    break
-    return found
-
-
 def nothing_leaked(lab: Lab) -> None:
-    secrets = ("secrets", "v")  # the user's files, and the venue's
-    assert not (found := leaks(lab.folder, secrets)), "\n".join(found)
+    found = [
+        leak
+        for path in files(lab.folder)
+        if not is_meant(path, lab.folder)
+        for leak in leaks_in(path)
+    ]
+    assert not found, "\n".join(found)
 
 
 def keep(lab: Lab, name: str, *data: str | bytes) -> None:
@@ -170,9 +147,8 @@ def surprised(lab: Lab, debug: str) -> None:
     nothing_leaked(lab)
 
 
-KEYS = {"api_key": KEY, "api_secret": SECRET}
 STORIES = [
-    Story(name, 8_000 + number, tell, KEYS)
+    Story(name, 8_000 + number, tell)
     for number, (name, tell) in enumerate(
         (
             ("a refused key and a log of lines", lambda lab: refused_key(lab, "plain")),
@@ -188,3 +164,52 @@ STORIES = [
 @told_by(STORIES)
 def test_no_key_is_anywhere(told: dict[Story, Future[Any]], story: Story) -> None:
     told[story].result()
+
+
+# -- the last step of a whole run ----------------------------------------------------------------
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    folder = tmp_path / PLANTED
+    folder.mkdir()
+    return folder
+
+
+def a_run(folder: Path) -> Path:
+    """Make what a run leaves: files, and keys where they are meant to be."""
+    for number in range(FILES_MIN):
+        (folder / f"out-{number}.txt").write_bytes(b"x" * (BYTES_MIN // FILES_MIN + 1))
+    for number in range(KEYS_MIN):
+        place = folder / f"life-{number}" / "secrets"
+        place.mkdir(parents=True)
+        (place / "key").write_text(KEY)
+    return folder
+
+
+def test_a_run_without_a_leak_passes(planted: Path) -> None:
+    assert not sweep(a_run(planted))
+
+
+@pytest.mark.parametrize("marker", [KEY, SECRET], ids=["key", "secret"])
+def test_a_leak_of_any_form_is_found(planted: Path, marker: str) -> None:
+    for number, form in enumerate(forms(marker)):
+        path = planted / f"leak-{number}"
+        path.write_bytes(b"\0" * 5 + form + b"tail")
+        assert list(leaks_in(path)), form
+
+
+def test_a_leak_across_two_reads_is_found(planted: Path) -> None:
+    path = planted / "leak"
+    path.write_bytes(b"\0" * 9 + SECRET.encode())
+    assert list(leaks_in(path, chunk_bytes=16))
+
+
+@pytest.mark.parametrize("lack", ["files", "keys"])
+def test_an_empty_run_is_no_proof(planted: Path, lack: str) -> None:
+    a_run(planted)
+    pattern = "out-*" if lack == "files" else "life-*/secrets/*"
+    for path in planted.glob(pattern):
+        path.unlink()
+    with pytest.raises(AssertionError):
+        sweep(planted)

@@ -8,6 +8,7 @@ venue. The lives run side by side; each test asks for the verdict on one of them
 """
 
 import os
+import re
 import resource
 import sqlite3
 import subprocess
@@ -20,16 +21,18 @@ from running import PATIENCE_S, wait_until
 
 FIRST_SEED = 9_000
 JOURNAL, LOCK = 12, 8
+STARTING = re.compile(r"hedge: (plugin served: .* is locked|crash: .*: served \()")
+"""Which plugin was found, and which roles it fills."""
 TORN_AT = 57
 """Bytes of the next line that still fit: less than any line has."""
 
 
 def ended(lab: Lab, process: subprocess.Popen[bytes], code: int) -> str:
-    """Wait for the end of a process; return the one line it said."""
+    """Wait for the end of a process; return the one line it said after those of its start."""
     wait_until(lambda: process.poll() is not None, f"an end with {code} ({lab.where})")
     said = lab.said()
     assert process.returncode == code, (lab.where, process.returncode, said)
-    lines = [line for line in said.splitlines() if line]
+    lines = [line for line in said.splitlines() if line and not STARTING.match(line)]
     assert len(lines) == 1 and "Traceback" not in said, (lab.where, said)
     return lines[0]
 
