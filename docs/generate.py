@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a script beside the pages it writes
-"""Write the pages that the code already says: modes, hooks, cli, config and exit codes.
+"""Write the pages that the code already says: modes, hooks, cli, config, exit codes and cards.
 
 ``python docs/generate.py`` writes them; ``--check`` writes nothing and ends with 1 when one is
 stale. Words that the code does not hold (what a reason means to a person) stand in
@@ -324,8 +324,8 @@ def hooks(_words: Words) -> str:
         ' "not mine". A plugin registers its module under the entry point group `hedge` and marks'
         " its functions with `hedge.hookimpl`. Dispatch asks every loaded plugin; for a hook of the"
         " kind *first result* the first answer that is not None counts."
-        " A plugin of another distribution loads only when `[plugins] allow` names it with its"
-        " version. Plugins are not sandboxed: one that is loaded has the power of the process.",
+        " A plugin of another distribution loads only when it is [allowed](plugins.md)."
+        " Plugins are not sandboxed: one that is loaded has the power of the process.",
         *parts,
         *protocols,
         "## What they are told and say",
@@ -573,12 +573,35 @@ def endings() -> list[tuple[str, int]]:
 
 # -- the whole -----------------------------------------------------------------------------------
 
+# -- plugins.md, conformance.md ------------------------------------------------------------------
+
+STATES = ("<!-- states, from the code -->", "<!-- end -->")
+
+
+def plugins(_words: Words) -> str:
+    """Return the page as a person wrote it, with the table of states as the code has it."""
+    states = importlib.import_module("hedge.plugins.roll").State
+    said = members(CORE / "plugins" / "roll.py", "State")
+    rows = [[f"`{one.value}`", said[one.name]] for one in states]
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    head, begin, rest = text.partition(STATES[0])
+    _, end, tail = rest.partition(STATES[1])
+    assert begin and end, "plugins.md has lost its marks"
+    return f"{head}{begin}\n\n{table(['state', 'meaning'], rows)}\n\n{end}{tail}"
+
+
+def conformance(_words: Words) -> str:
+    return str(importlib.import_module("hedge.testing.page").page())
+
+
 PAGES = {
     "modes.md": modes,
     "hooks.md": hooks,
     "cli.md": cli,
     "config.md": config,
     "exit-codes.md": exit_codes,
+    "plugins.md": plugins,
+    "conformance.md": conformance,
 }
 
 

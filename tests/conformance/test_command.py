@@ -67,7 +67,7 @@ def test_a_new_notifier_answers_its_hook(tmp_path):
         timeout=60,
         check=False,
     )
-    assert done.stdout.strip() == "hedge-pager 0.1.0", done.stderr
+    assert done.stdout.strip() == "pager (hedge-pager 0.1.0)", done.stderr
 
 
 @pytest.mark.parametrize("name", ["Acme", "a-b", "", "1st", "../x"])

@@ -6,13 +6,14 @@ from hedge.testing.cards import Group, Level, all_cards
 from hedge.testing.testbed import Switch
 
 HEAD = """\
-<!-- Written by hedge.testing.page; edit the cards instead. -->
+<!-- Written by docs/generate.py; edit the cards instead. -->
 # The conformance kit
 
 `pytest --hedge-venue=NAME` plays these cards on a venue's plugin; no test file is needed. A card
-that a capability or a testbed excuses is skipped, and its reason is listed (`-rs`); whatever else
-is missing fails. `--hedge-card=TEXT` plays only the cards whose title contains the text.
-`--hedge-level` says against what:
+that a capability or a testbed excuses is skipped, and listed with its reason at the end; whatever
+else is missing fails, and what is missing is listed once. `--hedge-venue` may stand several times;
+where no path is given, no other test is collected. `--hedge-card=TEXT` plays only the cards whose
+title contains the text. `--hedge-level` says against what:
 
 {levels}
 """

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 KIT = "hedge kit"
 SEEN = pytest.StashKey[list[tuple[str, str]]]()
 """(venue, what was seen) of each card that failed."""
+SKIPPED = pytest.StashKey[list[tuple[str, str]]]()
+"""(venue, card and reason) of each card that was skipped."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -115,12 +117,15 @@ class CardItem(pytest.Item):
         from hedge.testing.run import Lacking, play, why_skipped  # noqa: PLC0415
 
         reason = why_skipped(self.card, self.stand)
+        if not reason:
+            try:
+                play(self.card, self.stand)
+            except Lacking as lacking:
+                reason = str(lacking)
         if reason:
+            skipped = self.config.stash.setdefault(SKIPPED, [])
+            skipped.append((self.stand.venue, f"{self.card.title}: {reason}"))
             raise pytest.skip.Exception(reason, _use_item_location=True)
-        try:
-            play(self.card, self.stand)
-        except Lacking as lacking:
-            raise pytest.skip.Exception(str(lacking), _use_item_location=True) from None
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: Any, **__: Any) -> str:
         """Say what is missing in a few lines, and where; no traceback of ours."""
@@ -154,11 +159,17 @@ class CardItem(pytest.Item):
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Say once what is missing, with the number of cards that fail for it: what to do next."""
-    told: list[tuple[str, str]] = config.stash.get(SEEN, [])
-    seen = Counter(told)
-    for venue in dict.fromkeys(venue for venue, _ in seen):
-        terminalreporter.section(f"{venue}: what is missing")
-        for (of, text), count in seen.items():
-            if of == venue:
-                terminalreporter.write_line(f"{count:>4}  {text}")
+    """List each skip with its reason, and once what is missing, with the cards that fail for it."""
+    none: list[tuple[str, str]] = []
+    failed: list[tuple[str, str]] = config.stash.get(SEEN, none)
+    seen = Counter(failed)
+    told = [(venue, "skipped", text) for venue, text in config.stash.get(SKIPPED, none)]
+    told += [
+        (venue, "missing", f"{text} ({count} cards)" if count > 1 else text)
+        for (venue, text), count in seen.items()
+    ]
+    for venue, what in dict.fromkeys((venue, what) for venue, what, _ in told):
+        terminalreporter.section(f"{venue}: {what}")
+        for of, kind, text in told:
+            if (of, kind) == (venue, what):
+                terminalreporter.write_line(text)
