@@ -6,7 +6,7 @@ nothing of it waits. uvicorn takes such classes for its ``http`` and ``ws`` sett
 
 import asyncio
 import os
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -114,8 +114,8 @@ class Socket(asyncio.Protocol):
     # On the way in
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Of a TCP connection it is one, though uvloop's does not say so.
+        self._transport = cast("asyncio.Transport", transport)
         self._state.connections.add(self)  # type: ignore[arg-type] # uvicorn names its own classes
 
     def data_received(self, data: bytes) -> None:
