@@ -160,10 +160,7 @@ class StatusApi:
             self._unix = UnixSocket(self._runtime_dir)
             await self._listen(self._app(), self._unix.sock, client.HOST)
             for hedge in self._hedges:
-                path = str(self._unix.path)
-                entry = client.Entry(hedge, os.getpid(), path, self._started_at)
-                for directory in self._index_dirs:
-                    client.write_index(directory, entry)
+                self._list(hedge, self._unix.path)
         except BaseException:
             await self.close()
             raise
@@ -198,11 +195,22 @@ class StatusApi:
             if not self._bug.cancelled():
                 self._bug.exception()
 
+    def add(self, hedge: str) -> None:
+        """Put one hedge more into the index: it has begun after the others."""
+        self._hedges.append(hedge)
+        if self._unix is not None:
+            self._list(hedge, self._unix.path)
+
     def remove(self, hedge: str) -> None:
         """Take one hedge out of the index: it has ended, and the engine goes on."""
         if hedge in self._hedges:
             self._hedges.remove(hedge)
             self._unlist(hedge)
+
+    def _list(self, hedge: str, path: Path) -> None:
+        entry = client.Entry(hedge, os.getpid(), str(path), self._started_at)
+        for directory in self._index_dirs:
+            client.write_index(directory, entry)
 
     def _unlist(self, hedge: str) -> None:
         for directory in self._index_dirs:

@@ -25,13 +25,14 @@ from hedge.errors import (
 )
 from hedge.model.numbers import MS
 from hedge.plugins.host import PluginHost, load_plugins
-from hedge.roles import Can, Clock
+from hedge.roles import Alert, Can, Clock
 from hedge.runtime import client
 from hedge.runtime.api import Feed, StatusApi
 from hedge.runtime.clock import MAX, RealClock, VirtualClock, VirtualLoop, new_loop
 from hedge.runtime.logs import Redactor, RowLog, set_up
 from hedge.runtime.notify.desk import Desk, EngineDoor
 from hedge.runtime.notify.notifications import Notifications, notifier_secrets, open_notifiers
+from hedge.runtime.openings import Openings
 from hedge.runtime.quiet import quiet_interpreter
 from hedge.runtime.roles_open import served_by
 from hedge.runtime.sdnotify import SdNotify
@@ -103,6 +104,9 @@ class App:
         self._interrupted: asyncio.Future[int] | None = None
         self._panel: Any = None
         self._unshown: deque[tuple[str, Row]] = deque()
+        self._shared: dict[tuple[str, str], dict[str, Any]] = {}
+        self._openings: Openings
+        self._api: StatusApi | None = None
 
     async def run(self) -> int:
         """Open, recover, run; close whatever happened."""
@@ -114,25 +118,64 @@ class App:
             stack.callback(self._show_rest)
             stack.callback(self._told.close)
             self._told.start()
-            shared: dict[tuple[str, str], dict[str, Any]] = {}
-            for name in self.plan.names:
-                session = Session(name, self.plan, self._host, self._clock)
-                session.say = self._say
-                stack.push_async_callback(session.close)
-                await session.open(shared, (self._watch(name), self._told.watcher(name)))
-                for line in served_by(session.roles.providers):
-                    self._say(f"{name}: {line}")
-                self._told.found(name, session.snapshot().alarms)
-                self.sessions[name] = session
+            self._openings = Openings(
+                self.plan.names,
+                virtual=self._clock.virtual,
+                make=self._session,
+                open_it=self._open,
+                up=self._begun,
+                down=self._not_begun,
+            )
+            stack.push_async_callback(self._openings.close)
+            await self._openings.begin()
             self._catch_signals(stack)
-            for session in self.sessions.values():
-                await session.start()
             stack.enter_context(quiet_interpreter())
             return await self._until_ended(stack)
 
+    # -- one hedge's start -----------------------------------------------------------------------
+
+    def _session(self, name: str) -> Session:
+        session = Session(name, self.plan, self._host, self._clock)
+        session.say = self._say
+        return session
+
+    async def _open(self, session: Session) -> None:
+        name = session.name
+        await session.open(self._shared, (self._watch(name), self._told.watcher(name)))
+        for line in served_by(session.roles.providers):
+            self._say(f"{name}: {line}")
+        self._told.found(name, session.snapshot().alarms)
+
+    def _begun(self, session: Session) -> None:
+        self.sessions[session.name] = session
+        if self._api is not None:
+            self._api.add(session.name)
+            self._notify.status(self._how_many())
+
+    def _not_begun(self, name: str, error: HedgeError) -> None:
+        """Say of one hedge among several that it is not there; a single one ends the process."""
+        if len(self.plan.names) == 1:
+            return
+        text = f"not started: {type(error).__name__}: {error}"
+        self._say(f"{name}: {text}")
+        alert = Alert(
+            key="NOT_STARTED",
+            level="alarm",
+            hedge=name,
+            text=self._redactor.text(text),
+            at=self._clock.now(),
+        )
+        self._told.tell(alert)
+
+    def _how_many(self) -> str:
+        waiting = self._openings.waiting
+        return f"{len(self.sessions)} hedge(s)" + (
+            f"; still waiting for venues: {', '.join(waiting)}" if waiting else ""
+        )
+
     async def _until_ended(self, stack: contextlib.AsyncExitStack) -> int:
         supervisor = self._supervisor
-        api = StatusApi(
+        api = self._api = StatusApi(
             self,
             hedges=list(self.sessions),
             runtime_dir=self.plan.runtime_dir,
@@ -151,7 +194,8 @@ class App:
         supervisor.start("hedges", self._hedges())
         assert self._interrupted is not None
         supervisor.start("signals", _wait(self._interrupted))
-        self._notify.ready(f"{len(self.sessions)} hedge(s)")
+        # A hedge runs: one that waits for its venue must not have systemd end the others.
+        self._notify.ready(self._how_many())
         ended = await supervisor.run()
         self._notify.stopping()
         if ended.error is not None and not isinstance(ended.error, SystemExit):
@@ -163,11 +207,20 @@ class App:
 
         All at once: one that breaks must not wait to be seen until those before it have ended.
         """
-        ends = await asyncio.gather(*(session.ended for session in self.sessions.values()))
-        for name, end in zip(self.sessions, ends, strict=True):
-            if end.exit_code:
-                self._say(f"{name}: {end.reason}: {end.text}")
-        return next((end.exit_code for end in ends if end.exit_code), 0)
+        codes = await asyncio.gather(*(self._end(name) for name in self.plan.names))
+        return next((code for code in codes if code), 0)
+
+    async def _end(self, name: str) -> int:
+        await self._openings.through(name)
+        if name in self._openings.failed:
+            return self._openings.failed[name].exit_code
+        session = self.sessions.get(name)
+        if session is None:
+            return 0  # told to stop before it had begun, and it had never lived
+        end = await session.ended
+        if end.exit_code:
+            self._say(f"{name}: {end.reason}: {end.text}")
+        return end.exit_code
 
     def _loop_failed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A callback of ours raised: nobody is left to catch it, so the process ends (F27)."""
@@ -237,7 +290,8 @@ class App:
     # -- what the status API asks ----------------------------------------------------------------
 
     def snapshots(self) -> Sequence[HedgeSnapshot]:
-        return [session.snapshot() for session in self.sessions.values()]
+        sessions = self.sessions
+        return [sessions[name].snapshot() for name in self.plan.names if name in sessions]
 
     def ask(
         self,
@@ -314,6 +368,7 @@ class App:
             if self._interrupted is not None and not self._interrupted.done():
                 self._interrupted.set_result(INTERRUPTED_TWICE)
             return
+        self._openings.stop()
         for name, session in self.sessions.items():
             if session.ended.done():
                 continue

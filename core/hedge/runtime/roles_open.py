@@ -26,6 +26,8 @@ from hedge.roles import (
 )
 
 CLOSE_S = 5
+TURN = "hedge.turn"
+"""Under what key the roles of one connection keep whose turn it is to open it."""
 LOCAL_KEYS = {"api_key": "sim-key", "api_secret": "sim-secret"}
 """No secret: what `hedge sim serve` answers to; used where a loopback venue was given no key."""
 DRY_CASH = Decimal(1_000_000)
@@ -78,8 +80,23 @@ async def open_roles(
         _context(host, ref, settings=settings, clock=clock, directory=directory, shared=shared)
         for ref in (spot, futures)
     )
-    if dry:
-        return await _open_dry(stack, host, hedge, at_spot, at_futures, directory)
+    async with contextlib.AsyncExitStack() as turns:
+        # Hedges open side by side; what they share is opened by one of them at a time.
+        for key in sorted({(ref.venue, ref.account) for ref in (spot, futures)}):
+            await turns.enter_async_context(shared[key].setdefault(TURN, asyncio.Lock()))
+        if dry:
+            return await _open_dry(stack, host, hedge, at_spot, at_futures, directory)
+        return await _open_live(stack, host, hedge, at_spot, at_futures)
+
+
+async def _open_live(
+    stack: contextlib.AsyncExitStack,
+    host: PluginHost,
+    hedge: HedgeSettings,
+    at_spot: VenueContext,
+    at_futures: VenueContext,
+) -> Roles:
+    spot, futures = hedge.spot_ref, hedge.futures_ref
     asked = {
         "spot_feed": host.spot_feed(spot.venue, at_spot),
         "spot_gateway": host.spot_gateway(spot.venue, at_spot),

@@ -35,6 +35,7 @@ from hedge.errors import (
 from hedge.journal import boot_id
 from hedge.journal.committer import Committer, InlineCommitter, ThreadCommitter
 from hedge.journal.disk import REAL, Disk
+from hedge.journal.frame import NAME as LOG_NAME
 from hedge.journal.lock import LOCK_NAME, Held, claim, hold
 from hedge.journal.log import JournalLog
 from hedge.journal.table import Projection
@@ -98,7 +99,8 @@ class Session:
         self._stack = contextlib.AsyncExitStack()
         self._effects: Effects
         self._held: list[Held] = []
-        self._lived = False
+        self.lived = (self.directory / LOG_NAME).exists()
+        """Whether this hedge may have traded before; known for sure once it is open."""
         self.say: Callable[[str], None] = lambda _: None
 
     # -- opening ---------------------------------------------------------------------------------
@@ -129,7 +131,7 @@ class Session:
             self.directory, hedge=self.name, at=self._clock.now(), disk=self._disk
         )
         self._stack.callback(self.log.close)
-        self._lived = self.log.next_seq > 1
+        self.lived = self.log.next_seq > 1
         terms = await self._terms()
         self.engine = Engine(terms)
         before, last_at = self._replay()
@@ -260,7 +262,7 @@ class Session:
 
     async def _read(self, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Read once more, a few times, what a start needs; nothing that could be an order."""
-        pauses_s = READ_PAUSES_S if not self._lived else READ_PAUSES_S + READ_PATIENCE_S
+        pauses_s = READ_PAUSES_S if not self.lived else READ_PAUSES_S + READ_PATIENCE_S
         for pause_s in pauses_s:
             try:
                 return await read()
@@ -316,7 +318,7 @@ class Session:
         clock, feed, terms = self._clock, self.pump.feed, self.engine.terms
         epoch = self.engine.books.epoch + 1
         restored = restored_mark(self.directory) is not None
-        if restored or self._lived:
+        if restored or self.lived:
             # A log may have been cut without anybody saying so; the venues remember our ids.
             epoch = max(epoch, await self._read(self._epoch_seen) + 1)
         feed(

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from hedge.decide import events as e
@@ -24,11 +24,14 @@ KILL_FILES = {"FREEZE": e.Verb.FREEZE, "LOCK": e.Verb.LOCK}
 
 
 class Ticker:
-    """Once a tick; not where time is ``hurried`` beyond any pace, and a tick would mean nothing."""
+    """Once a tick, for all ``sessions`` of that moment.
+
+    Not where time is ``hurried`` beyond any pace: there a tick would mean nothing.
+    """
 
     def __init__(
         self,
-        sessions: Iterable[Session],
+        sessions: Collection[Session],
         clock: Clock,
         notify: SdNotify,
         say: Callable[[str], None],
@@ -39,7 +42,7 @@ class Ticker:
         self._hurried = hurried
         self._free = free or free_bytes
         self._say = say
-        self._sessions = tuple(sessions)
+        self._sessions = sessions
         self._clock = clock
         self._notify = notify
         self._disk_at = 0

@@ -6,25 +6,47 @@ broken or ended while the other works.
 
 import asyncio
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from hedge.config.dirs import prepare_dir
 from hedge.config.layers import Flags
 from hedge.config.plan import RunPlan
 from hedge.config.resolver import resolve
+from hedge.decide import commands as c
 from hedge.decide.events import Verb
 from hedge.decide.mode import Trip
-from hedge.errors import JournalError, NotRunning
+from hedge.errors import ConfigError, JournalError, NotHedged, NotRunning
+from hedge.journal.log import JournalLog
 from hedge.model.numbers import SECOND
 from hedge.plugins.host import load_plugins
 from hedge.runtime.app import App
-from hedge.runtime.clock import VirtualClock, VirtualLoop
+from hedge.runtime.clock import RealClock, VirtualClock, VirtualLoop
 from hedge.runtime.logs import Redactor
 from hedge.runtime.sdnotify import SdNotify
 from hedge.runtime.tick import Ticker
 
+BESIDE_THE_DEAD = """
+[venues.sim]
+data = "bundled:btc-8h"
+[venues.binance]
+environment = "local"
+spot_url = "http://127.0.0.1:{port}"
+futures_url = "http://127.0.0.1:{port}"
+[hedges.dead]
+spot = "binance"
+futures = "binance"
+symbol = "BTC/USDT"
+usd = "1500"
+[hedges.alive]
+spot = "sim"
+futures = "sim"
+symbol = "BTC/USDT"
+usd = "1500"
+"""
 PATIENCE_S = 600
 """Of virtual time."""
 HEDGE = """
@@ -43,10 +65,12 @@ start = "2024-04-18T20:00:00Z"
 """ + "".join(HEDGE.format(name=name) for name in ("first", "second"))
 
 
-def live(folder: Path, act: Callable[[App], Awaitable[None]]) -> int:
-    """Run the program, let ``act`` do its deed once both hedges run, and return its exit code."""
+def live(
+    folder: Path, act: Callable[[App], Awaitable[None]], config: str = CONFIG, count: int = 2
+) -> int:
+    """Run the program, let ``act`` do its deed once ``count`` hedges run; return its exit code."""
     path = folder / "hedge.toml"
-    path.write_text(CONFIG)
+    path.write_text(config)
     path.chmod(0o600)
     names = ("first", "second")
     resolved = resolve(environ={}, cwd=folder, config_path=path, flags=Flags(names=names))
@@ -61,7 +85,7 @@ def live(folder: Path, act: Callable[[App], Awaitable[None]]) -> int:
         host = load_plugins(["sim"], venues=plan.resolved.settings.venues)
         app = App(plan, host, clock, Redactor())
         running = asyncio.create_task(app.run())
-        recovered = asyncio.create_task(_recovered(app))
+        recovered = asyncio.create_task(_recovered(app, count))
         await asyncio.wait([running, recovered], return_when=asyncio.FIRST_COMPLETED)
         if recovered.done():
             await act(app)
@@ -72,9 +96,9 @@ def live(folder: Path, act: Callable[[App], Awaitable[None]]) -> int:
         return runner.run(main())
 
 
-async def _recovered(app: App) -> None:
+async def _recovered(app: App, count: int) -> None:
     while not (  # noqa: ASYNC110 - nobody says when a hedge has recovered; the time is virtual
-        len(app.sessions) == 2
+        len(app.sessions) == count
         and all(one.snapshot().phase == "waiting" for one in app.sessions.values())
     ):
         await asyncio.sleep(1)
@@ -165,3 +189,69 @@ def test_the_loop_goes_on_while_a_report_is_made(tmp_path):
         signal.raise_signal(signal.SIGTERM)
 
     assert live(tmp_path, act) == 0
+
+
+def test_a_hedge_that_cannot_begin_leaves_the_others_to_work_and_has_its_code_at_the_end(
+    tmp_path, capfd
+):
+    async def act(app: App) -> None:
+        assert list(app.sessions) == ["second"]
+        signal.raise_signal(signal.SIGTERM)
+        assert (await app.sessions["second"].ended).reason == "STOPPED"
+
+    config = CONFIG.replace('symbol = "BTC/USDT"', 'symbol = "XYZ/USDT"', 1)
+    assert live(tmp_path, act, config, count=1) == ConfigError.exit_code
+    assert "first: not started: ConfigError: SYMBOL_UNKNOWN" in capfd.readouterr().err
+
+
+async def never(_app: App) -> None:
+    raise AssertionError("no hedge could begin")
+
+
+def test_hedges_none_of_which_can_begin_end_the_process_with_the_first_ones_error(tmp_path):
+    with pytest.raises(ConfigError, match="SYMBOL_UNKNOWN"):
+        live(tmp_path, never, CONFIG.replace("BTC/USDT", "XYZ/USDT"))
+
+
+@pytest.mark.parametrize(("lived", "code"), [(False, 0), (True, NotHedged.exit_code)])
+def test_a_venue_that_is_dead_keeps_no_other_hedge_waiting(
+    tmp_path, monkeypatch, capfd, lived, code
+):
+    """In real time, beside a venue at whose address nobody listens; systemd hears READY.
+
+    Then all are told to stop: what has lived may hold something, and nobody has looked.
+    """
+    if lived:
+        prepare_dir(tmp_path / "dead")
+        log = JournalLog.open(tmp_path / "dead", hedge="dead", at=1)
+        log.append(1, [c.Notice(key="BEFORE", text="it was here before")])
+        log.close()
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    path = tmp_path / "hedge.toml"
+    path.write_text(BESIDE_THE_DEAD.format(port=port))
+    path.chmod(0o600)
+    names = ("dead", "alive")
+    resolved = resolve(environ={}, cwd=tmp_path, config_path=path, flags=Flags(names=names))
+    plan = RunPlan(
+        resolved=resolved, names=names, request_id="life", speed="real", state_dir=tmp_path,
+        runtime_dir=tmp_path, environments={"sim": "local", "binance": "local"}, no_view=True,
+    )  # fmt: skip
+
+    async def main(systemd: socket.socket) -> int:
+        loop = asyncio.get_running_loop()
+        host = load_plugins(["sim", "binance"], venues=plan.resolved.settings.venues)
+        app = App(plan, host, RealClock(), Redactor())
+        running = asyncio.create_task(app.run())
+        async with asyncio.timeout(20):
+            word = await loop.sock_recv(systemd, 200)
+            assert word.startswith(b"READY=1") and b"waiting for venues: dead" in word
+            assert list(app.sessions) == ["alive"]
+            signal.raise_signal(signal.SIGTERM)
+            return await running
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        assert asyncio.run(main(systemd)) == code, capfd.readouterr().err

@@ -51,6 +51,11 @@ class Notifications:
                 for lane in self._lanes:
                     lane.do(_found(hedge, alarm, text))
 
+    def tell(self, alert: Alert) -> None:
+        """Tell every target what no row says."""
+        for lane in self._lanes:
+            lane.do(_put(alert))
+
     def close(self) -> None:
         """Let every target send what waits, side by side; bounded, whatever a notifier does."""
         for lane in self._lanes:
