@@ -30,7 +30,12 @@ def decide(engine: "Engine") -> None:
     Nothing waits behind it: a `lock`, or the `resolve` that the recovery needs, is heard at once.
     """
     for asked in list(engine.books.asked.values()):
-        if not _must_wait(engine, asked):
+        if engine.books.stopping_at and asked.verb in (Verb.SCALE, Verb.LIQUIDATE):
+            # It would be begun here and left to a next start that nobody may have meant for it.
+            engine.issue(c.Serve(request_id=asked.request_id))
+            text = f"not done: {asked.verb.value}, for the hedge is stopping; start it again first"
+            engine.issue(c.Notice(key="STOPPING", text=text))
+        elif not _must_wait(engine, asked):
             engine.issue(c.Serve(request_id=asked.request_id))
             _perform(engine, asked)
             engine.due(engine.now)  # what it changed is watched at once, not at the next read

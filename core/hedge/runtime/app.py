@@ -383,7 +383,7 @@ class App:
             )
 
 
-REFUSALS = ("NOT_ADOPTED", "NOTHING_TO_ADOPT", "BELOW_MINIMUM", "NOTIONAL_ABOVE_MAX")
+REFUSALS = ("NOT_ADOPTED", "NOTHING_TO_ADOPT", "BELOW_MINIMUM", "NOTIONAL_ABOVE_MAX", "STOPPING")
 
 
 def _notices(said: list[str]) -> Callable[[Row], None]:

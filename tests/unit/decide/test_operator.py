@@ -85,6 +85,22 @@ def test_stop_confirms_equal_books_and_exits_0(open_desk, mode):
     assert [x.label for x in desk.seen(c.ReadEquity)][-1] == "stop"
 
 
+@pytest.mark.parametrize("verb", ["liquidate", "scale"])
+def test_what_a_stop_would_leave_to_the_next_start_is_refused_with_words(open_desk, verb):
+    desk = in_mode(open_desk, Mode.HALT)
+    held = desk.held
+    desk.verb("stop")
+    desk.verb(verb)
+    assert desk.mode is Mode.HALT and not desk.books.asked
+    assert desk.seen(c.Notice)[-1].key == "STOPPING"
+    assert desk.seen(c.Notice)[-1].text.startswith(f"not done: {verb}")
+    desk.run(20)
+    assert desk.exit == (0, "STOPPED")
+    desk.start()
+    desk.run(60)
+    assert desk.mode is Mode.HALT and desk.held == held, "and it is not done by surprise"
+
+
 def test_stop_hedges_what_is_open_first(open_desk):
     desk = in_mode(open_desk, Mode.INVENTORY)
     desk.run(2)
