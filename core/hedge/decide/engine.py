@@ -94,6 +94,7 @@ class Engine:
         last = 0
         for row in rows:
             self.apply(row.entry, row.at)
+            watch.remember(self, row)
             last = row.at
         self.volatile.replayed_to = self.now = last
         return last
@@ -176,9 +177,7 @@ class Engine:
             case e.EngineStarted(boot_id=boot_id, epoch=epoch):
                 books.restart(boot_id, epoch, at)
                 self.market.up.clear()  # this process's streams say for themselves how they are
-                self.volatile = Volatile(
-                    started_at=at, replayed_to=min(self.volatile.replayed_to or at, at)
-                )
+                self.volatile = self.volatile.of_the_next(at)
                 self.touched = True
             case e.IdsLeased(leg=leg, epoch=epoch, last=last):
                 book = books.leg(leg)

@@ -1,7 +1,7 @@
 """What the engine remembers only while its process lives: reads in flight, witnesses, retries.
 
 Nothing here is journalled, and nothing here may decide what the books say: after a restart all of
-it is found out again by asking the venues.
+it is found out again by asking the venues, but for the day's profits: those come from the rows.
 """
 
 from decimal import Decimal
@@ -109,8 +109,16 @@ class Volatile:
         self.said_at: dict[str, int] = {}
         """When each alarm was last called for, whether or not it was raised."""
         self.pnl: list[tuple[int, Decimal]] = []
+        """An hour's first profit and when it was, for a day: what the loss limit compares with."""
         self.pnl_since = (Decimal(0), Decimal(0))
         self.dead_hedges: list[tuple[int, Decimal]] = []
+
+    def of_the_next(self, at: int) -> "Volatile":
+        """Return what a process that starts at ``at`` begins with: the day's losses, no more."""
+        fresh = Volatile(started_at=at, replayed_to=min(self.replayed_to or at, at))
+        fresh.pnl = [(min(then, at), worth) for then, worth in self.pnl]
+        fresh.pnl_since = self.pnl_since
+        return fresh
 
     def dirty(self, leg: Leg) -> None:
         """Ask for a read of ``leg`` soon: something was seen that the books do not explain."""

@@ -277,7 +277,15 @@ class Desk:
         if engine.touched and belongs(event):
             entries.insert(0, event)
         for entry in entries:
-            self.rows.append(Row(seq=len(self.rows) + 1, at=engine.now, entry=entry))
+            self.rows.append(
+                Row(
+                    seq=len(self.rows) + 1,
+                    at=engine.now,
+                    entry=entry,
+                    spot_mid=engine.market.mid(SPOT),
+                    futures_mid=engine.market.mid(FUTURES),
+                )
+            )
         self.commands.extend(commands)
         for command in commands:
             self._perform(command)

@@ -383,6 +383,35 @@ def test_losses_freeze_then_lock(open_desk):
     assert desk.books.trips["LOSS"] == Trip.LOCKED and "LOSS" in desk.alarms
 
 
+def test_a_days_loss_is_not_forgotten_by_a_restart(open_desk):
+    desk = open_desk()
+    desk.build()
+    desk.skip(120)
+    lose(desk, "100.8")
+    assert "LOSS" not in desk.books.trips
+    desk.start()
+    desk.run(40)
+    lose(desk, "101.2")
+    assert desk.books.trips["LOSS"] == Trip.FREEZE_SPOT, "0.8 before the start and 0.4 after it"
+    desk.verb("clear", subject="LOSS")
+    desk.start()
+    desk.run(40)
+    assert "LOSS" not in desk.books.trips, "what a person has cleared stays so"
+
+
+def test_a_loss_of_the_day_before_does_not_count(open_desk):
+    desk = open_desk()
+    desk.build()
+    desk.skip(120)
+    lose(desk, "100.8")
+    for _ in range(25):
+        desk.skip(3600)
+    desk.start()
+    desk.run(40)
+    lose(desk, "101.2")
+    assert "LOSS" not in desk.books.trips
+
+
 def test_a_pushed_position_is_read_again_until_no_lag_can_explain_the_read(open_desk):
     desk = open_desk()
     desk.build()
