@@ -223,6 +223,8 @@ class LegAudited(Event, frozen=True, kw_only=True):
     funding: FundingRate | None = None
     """The rate as polled with a futures audit."""
     tradable: bool = True
+    changed: str = ""
+    """What the instrument's units were and are, when they are no longer those of the terms."""
 
 
 class LegUnread(Event, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
-from hedge.decide import exposure, steps
+from hedge.decide import exposure, steps, watch
 from hedge.decide.events import Verb
 from hedge.decide.mode import Trigger, Trip, step
 from hedge.decide.terms import Action, InventoryRule
@@ -84,6 +84,7 @@ def _perform(engine: "Engine", asked: e.OperatorAsked) -> None:
                     engine.volatile.dead_hedges.clear()
                 if reason == "LOSS":  # nor what was lost, or the next read would lock it again
                     engine.volatile.pnl.clear()
+            watch.units(engine)  # what a start alone can mend is not cleared, not for one order
         case Verb.RESOLVE:
             _resolve(engine, asked)
         case Verb.ADOPT:

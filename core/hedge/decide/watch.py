@@ -50,6 +50,7 @@ def decide(engine: "Engine") -> None:
     _doubt(engine)
     _exposure(engine, active=active)
     if engine.volatile.audit_just_in:
+        units(engine)
         _clocks(engine)
         _funding(engine)
         _margin(engine)
@@ -300,6 +301,15 @@ def _may_mend(engine: "Engine", but: str = "") -> bool:
         and not books.run.waiting
         and not locked
     )
+
+
+def units(engine: "Engine") -> None:
+    """Send nothing by units that are the instrument's no more (F38); a new start reads them."""
+    for leg, notes in engine.volatile.legs.items():
+        if notes.last is not None and notes.last.changed:
+            text = f"the {leg.value} instrument has changed its units: {notes.last.changed}"
+            engine.trip("INSTRUMENT", Trip.LOCKED, text)
+            engine.alarm("INSTRUMENT_CHANGED", "page", text)
 
 
 def _clocks(engine: "Engine") -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from hedge.model.numbers import ONE, ZERO, ceil_to, floor_to, toward_zero
+from hedge.model.numbers import ONE, ZERO, ceil_to, floor_to, plain, toward_zero
 
 
 class InstrumentKind(enum.StrEnum):
@@ -70,10 +70,9 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     def fingerprint(self) -> str:
         """Return what must not change while a hedge is open (F38): units and grids, as one word."""
         return "/".join(
-            str(part)
-            for part in (
+            (
                 self.venue, self.symbol, self.base, self.quote, self.settle,
-                self.lot, self.contract_size, self.multiplier,
+                plain(self.lot), plain(self.contract_size), plain(self.multiplier),
             )
         )  # fmt: skip
 

@@ -26,7 +26,7 @@ class Auditor:
         self._roles = roles
         self._terms = terms
         self._clock = clock
-        self._status: dict[Leg, tuple[int, bool]] = {}
+        self._status: dict[Leg, tuple[int, bool, str]] = {}
 
     async def audit(self, command: c.AuditLeg) -> e.LegAudited:
         """Read one leg whole; raise whatever part of it failed."""
@@ -47,7 +47,7 @@ class Auditor:
                 missing.append(client_order_id)
         open_orders = await gateway.read_open_orders(symbol)
         fills = await gateway.read_fills(symbol, command.fills_since)
-        tradable = await self._tradable(command.leg, symbol)
+        tradable, changed = await self._standing(command.leg, symbol)
         # What is held comes last: it can only be newer than the fills that explain it.
         if spot:
             return e.LegAudited(
@@ -64,6 +64,7 @@ class Auditor:
                 fills=fills,
                 balances=await gateway.read_balances(),
                 tradable=tradable,
+                changed=changed,
             )
         futures = roles.futures_gateway
         payments: tuple[FundingPayment, ...] = await roles.funding.read_payments(
@@ -90,17 +91,22 @@ class Auditor:
             leverage=margin.leverage,
             funding=await roles.funding.read_rate(symbol),
             tradable=tradable,
+            changed=changed,
         )
 
-    async def _tradable(self, leg: Leg, symbol: str) -> bool:
-        at, tradable = self._status.get(leg, (0, False))
+    async def _standing(self, leg: Leg, symbol: str) -> tuple[bool, str]:
+        """Return whether the instrument trades, and what of its units has changed (F38)."""
+        at, tradable, changed = self._status.get(leg, (0, False, ""))
         if self._clock.now() - at < STATUS_KEPT:
-            return tradable
+            return tradable, changed
         feed: MarketFeed = self._roles.spot_feed if leg is Leg.SPOT else self._roles.futures_feed
         instrument = await feed.read_instrument(symbol)
         tradable = instrument.status is InstrumentStatus.TRADING
-        self._status[leg] = (self._clock.now(), tradable)
-        return tradable
+        known = (self._terms.spot if leg is Leg.SPOT else self._terms.futures).instrument
+        was, now = known.fingerprint(), instrument.fingerprint()
+        changed = "" if now == was else f"{was} -> {now}"
+        self._status[leg] = (self._clock.now(), tradable, changed)
+        return tradable, changed
 
     async def equity(self, label: str, spot_mid: Decimal, futures_mid: Decimal) -> e.EquitySeen:
         """Measure both accounts by the venues' own words.

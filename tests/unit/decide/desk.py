@@ -136,6 +136,7 @@ class Venue:
         self.depth = D(1_000)
         self.fee = {SPOT: (D(0), "USDT"), FUTURES: (D(0), "USDT")}
         self.tradable = {SPOT: True, FUTURES: True}
+        self.changed = {SPOT: "", FUTURES: ""}
         self.position_mode = PositionMode.ONE_WAY
         self.serial = 0
         self.creates = 0
@@ -390,6 +391,7 @@ class Desk:
             position_mode=None if spot else venue.position_mode,
             margin_free=None if spot else venue.margin,
             tradable=venue.tradable[leg],
+            changed=venue.changed[leg],
         )
 
     # -- what a test does ------------------------------------------------------------------------

@@ -412,6 +412,19 @@ def test_a_loss_of_the_day_before_does_not_count(open_desk):
     assert "LOSS" not in desk.books.trips
 
 
+@pytest.mark.parametrize("leg", [SPOT, FUTURES])
+def test_an_instrument_that_changes_its_units_locks_the_hedge(building, leg):
+    building.venue.changed[leg] = "sim/COIN/1 -> sim/COIN/1000"
+    building.run(40)
+    assert building.books.trips["INSTRUMENT"] == Trip.LOCKED
+    assert "INSTRUMENT_CHANGED" in building.alarms and building.resting() is None
+    sent = len(building.orders())
+    building.verb("clear", subject="INSTRUMENT")
+    building.run(40)
+    assert building.books.trips["INSTRUMENT"] == Trip.LOCKED, "it is still another instrument"
+    assert len(building.orders()) == sent
+
+
 def test_a_pushed_position_is_read_again_until_no_lag_can_explain_the_read(open_desk):
     desk = open_desk()
     desk.build()

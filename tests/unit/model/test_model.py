@@ -78,6 +78,10 @@ def test_what_changes_the_units_changes_the_fingerprint():
     for change in ({"lot": Decimal(2)}, {"multiplier": Decimal(10)}, {"base": "D"}):
         assert msgspec.structs.replace(made, **change).fingerprint() != made.fingerprint()
     assert msgspec.structs.replace(made, tick=Decimal(2)).fingerprint() == made.fingerprint()
+    same = made.lot.quantize(made.lot * Decimal("0.001"))
+    assert msgspec.structs.replace(made, lot=same).fingerprint() == made.fingerprint(), (
+        "0.1 is 0.100"
+    )
 
 
 def test_nothing_of_the_model_can_be_changed():

@@ -13,7 +13,17 @@ import pytest
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.errors import Limited, Refused, Unreachable
-from hedge.model import FundingRate, Leg, Order, Quote, RateOrigin, Side, TimeInForce
+from hedge.model import (
+    FundingRate,
+    Instrument,
+    InstrumentKind,
+    Leg,
+    Order,
+    Quote,
+    RateOrigin,
+    Side,
+    TimeInForce,
+)
 from hedge.model.numbers import HOUR, MINUTE, SECOND
 from hedge.runtime.clock import VirtualClock, VirtualLoop
 from hedge.runtime.dry import DryAccount, DryGateway
@@ -54,14 +64,23 @@ class Source:
         )
 
 
+def instrument(leg, lot="0.001"):
+    kind = InstrumentKind.SPOT if leg is Leg.SPOT else InstrumentKind.PERPETUAL
+    return Instrument(
+        venue="dry", symbol=SYMBOLS[leg], kind=kind, base="BTC", quote="USDT", tick=D("0.1"),
+        lot=D(lot),
+    )  # fmt: skip
+
+
 class Shown:
-    """Which instrument trades, and where its price is."""
+    """Which instrument trades in which lots, and where its price is."""
 
     def __init__(self):
         self.prices = dict.fromkeys(Leg, D(100))
+        self.lot = "0.001"
 
     async def read_instrument(self, symbol):
-        return SimpleNamespace(symbol=symbol, status="TRADING")
+        return instrument(next(leg for leg in Leg if SYMBOLS[leg] == symbol), self.lot)
 
     def mid(self, leg):
         return self.prices[leg]
@@ -99,10 +118,8 @@ class Scene:
                 shared_wallet=True,
             ),
             terms=SimpleNamespace(
-                spot=SimpleNamespace(
-                    instrument=SimpleNamespace(symbol=SYMBOLS[Leg.SPOT], base="BTC")
-                ),
-                futures=SimpleNamespace(instrument=SimpleNamespace(symbol=SYMBOLS[Leg.FUTURES])),
+                spot=SimpleNamespace(instrument=instrument(Leg.SPOT)),
+                futures=SimpleNamespace(instrument=instrument(Leg.FUTURES)),
             ),
             mids=self.shown,
             decided_at=lambda: self.clock.now() - self.stalled,
@@ -144,6 +161,21 @@ def test_only_a_definite_no_makes_a_read_refused(scene, error, refused):
     scene.spot.script.append(error)
     ((_, unread),) = scene.run(1, AUDIT)
     assert isinstance(unread, e.LegUnread) and unread.refused is refused
+
+
+def test_each_minutes_look_at_the_status_compares_the_units(scene):
+    scene.run(1, AUDIT)
+    scene.shown.lot = "1000"
+    heard = [audit for _, audit in scene.run(61, AUDIT)]
+    assert [audit.changed for audit in heard] == ["", ""], "it was read within the minute"
+    for _ in range(2):
+        scene.run(1, AUDIT)
+    for audit in (audit for _, audit in scene.heard[2:]):
+        assert audit.tradable
+        assert audit.changed == (
+            "dry/BTC/USDT/BTC/USDT//0.001/1/1 -> dry/BTC/USDT/BTC/USDT//1000/1/1"
+        )
+    assert len(scene.heard) == 4
 
 
 def test_equity_is_read_until_it_succeeds(scene):
