@@ -5,14 +5,15 @@ Method: three short lives on virtual time are lived once, to learn where they ca
 write to the journal (some bytes arrive) and behind it, behind each sync, with each order and each
 cancel on its way to the venue, performed there, and answered. They are then lived again for every
 state that such a death leaves behind, by the death of the process (the page cache survives) and of
-the machine (what was not synced is gone, another boot); with odd points what is on the wire still
-arrives. The judge is the venue's own record. `HEDGE_CRASH_MOST` is how many deaths of each base are
-tried, evenly taken, 0 being all of them; `HEDGE_CRASH_BASES` asks for more bases; a failure names
-base and death.
+the machine (what was not synced is gone, another boot), and with a disk that is full from each
+write on until the next start; with odd places what is on the wire still arrives. The judge is the
+venue's own record. `HEDGE_CRASH_MOST` is how many deaths of each base are tried, evenly taken, 0
+being all of them; `HEDGE_CRASH_BASES` asks for more bases; a failure names base and death.
 """
 
 import asyncio
 import contextlib
+import errno
 import importlib.util
 import os
 import random
@@ -36,7 +37,7 @@ from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.leg_book import make_id
 from hedge.decide.rows import Row
-from hedge.errors import LockHeld, VenueError
+from hedge.errors import JournalError, LockHeld, VenueError
 from hedge.journal import read_rows
 from hedge.journal.disk import RealDisk
 from hedge.model import Order, OrderReport
@@ -59,7 +60,7 @@ SYNC_MS = 50
 EACH = 20
 LIVES_MAX = 6
 JOURNAL, TABLES = "journal.log", "journal.db"
-PROCESS, MACHINE = "process", "machine"
+PROCESS, MACHINE, FULL = "process", "machine", "full disk"
 
 
 class Crash(SystemExit):
@@ -119,9 +120,8 @@ class Watch:
             return False
         self.number += 1
         if self.death is None:
-            self.deaths += [
-                Death(Place(self.number, "torn write"), of) for of in (PROCESS, MACHINE)
-            ]
+            place = Place(self.number, "torn write")
+            self.deaths += [Death(place, of) for of in (PROCESS, MACHINE, FULL)]
         return self.death is not None and self.number == self.death.place.number
 
     def _note(self, place: Place) -> None:
@@ -146,6 +146,9 @@ class WatchedFile:
         if self._watch.torn():
             share = random.Random(self._watch.number).random()
             self._file.write(data[: max(1, int(share * len(data)))])
+            assert self._watch.death is not None
+            if self._watch.death.of == FULL:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             raise Crash
         taken: int = self._file.write(data)
         self._watch.at("write")
@@ -304,7 +307,7 @@ def live(base: int, death: Death | None) -> tuple[list[Death], str]:
             watch.over = crashed
             crashed |= one_process(plan, life, watch, boot)
             life.lives += 1
-        judge(folder / "life", life)
+        judge(folder / "life", life, forgets=death is not None and death.of == MACHINE)
         if death is not None and not crashed:
             life.wrong.append("nobody died")
         return watch.deaths, "; ".join(life.wrong)
@@ -319,6 +322,7 @@ def one_process(plan: RunPlan, life: Any, watch: Watch, boot: str) -> bool:
     disk = WatchedDisk(watch)
     watch.clock = clock
     opened: list[Session] = []
+    full: list[bool] = []
     host = load_plugins(["sim"], venues=plan.resolved.settings.venues, found=installed())
 
     async def main() -> None:
@@ -334,12 +338,15 @@ def one_process(plan: RunPlan, life: Any, watch: Watch, boot: str) -> bool:
             roles.futures_gateway = WatchedGateway(roles.futures_gateway, watch, clock)
             await one.start()
             life.reason = (await one.ended).reason
+        except JournalError:
+            full.append(True)  # nothing further is sent, and nothing was that is not written
         except VenueError:
             await clock.sleep_until(clock.now() + 10 * SECOND)  # the supervisor starts it again
         await one.close()
 
     try:
         loop.run_until_complete(main())
+        watch.over |= bool(full)
     except Crash:
         assert watch.death is not None
         loop.set_exception_handler(lambda *_: None)  # nobody is left to hear it
@@ -355,7 +362,7 @@ def one_process(plan: RunPlan, life: Any, watch: Watch, boot: str) -> bool:
             task._log_destroy_pending = False
         loop.set_exception_handler(lambda *_: None)
         loop.close()
-    return False
+    return bool(full)
 
 
 def owner(session: Session, clock: VirtualClock, row: Row) -> None:
@@ -382,7 +389,7 @@ def bury(session: Session, loop: VirtualLoop, clock: VirtualClock, *, arrives: b
             truth.close()
 
 
-def judge(folder: Path, life: Any) -> None:
+def judge(folder: Path, life: Any, *, forgets: bool) -> None:
     """Compare the venue's record with the journal: what must hold whoever died.
 
     No order waits for the disk, so a machine may forget one that it has sent; its id was leased
@@ -408,6 +415,8 @@ def judge(folder: Path, life: Any) -> None:
         wrong.append("I5: an id was written twice")
     if not seen <= leased or not set(placed) <= leased:
         wrong.append(f"I5: sent and not leased: {(seen | set(placed)) - leased}")
+    if not forgets and not seen <= set(placed):
+        wrong.append(f"I5: sent and not written: {seen - set(placed)}")
     if any(getattr(row.entry, "code", "") == "DUPLICATE_ID" for row in rows):
         wrong.append("I5: an order was sent twice")
     if life.reason != "UNWOUND":
