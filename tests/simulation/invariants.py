@@ -91,7 +91,9 @@ class Mind:
         self.sold_by_others = ZERO
         self.taken_out = ZERO
         """Coins that left the hedge without an order of ours, in all; and the last look at them."""
-        self.outside_before = ZERO
+        self.outside_before = (ZERO, ZERO)
+        self.moved_at = 0
+        """When something from outside was last seen to have moved a leg."""
         self.excused: dict[str, tuple[Decimal, Decimal]] = {}
         """The excuses of each order of ours when it left, less all that had happened by then."""
         self.forgotten: dict[Leg, dict[str, Decimal]] = {Leg.SPOT: {}, Leg.FUTURES: {}}
@@ -166,9 +168,11 @@ class Mind:
 
     def look_outside(self) -> None:
         """Add up what was taken out of the spot account, step by step."""
-        outside = self.world.venue.outside[Leg.SPOT]
-        self.taken_out += max(self.outside_before - outside, ZERO)
-        self.outside_before = outside
+        spot, futures = self.world.venue.outside[Leg.SPOT], self.world.venue.outside[Leg.FUTURES]
+        if (spot, futures) != self.outside_before:
+            self.taken_out += max(self.outside_before[0] - spot, ZERO)
+            self.outside_before = (spot, futures)
+            self.moved_at = self.world.now
 
     def coming(self, side: Side) -> Decimal:
         """Return what is on its way to, or open at, the futures venue on one side."""
@@ -471,7 +475,8 @@ class Mind:
         if not self.read_in_life >= {Leg.SPOT, Leg.FUTURES}:
             self.gap_since = 0
         late = ALERT_AFTER + 50 * SECOND
-        if self.gap_since and world.now - self.gap_since > late:
+        long = self.gap_since and world.now - self.gap_since > late
+        if long and world.now - self._gap_known_since() > late:
             standing = any(
                 key.startswith(TELLS) and not alarm.settled for key, alarm in books.alarms.items()
             )
@@ -491,6 +496,16 @@ class Mind:
                     and (waited > DOUBT_ALERT_AFTER + 5 * SECOND and "IN_DOUBT" not in books.alarms)
                 ):
                     self.broken("I19", f"{oid} in doubt for {waited // SECOND} s without an alarm")
+
+    def _gap_known_since(self) -> int:
+        """Return since when the gap could be told: news from outside that is left of it is young.
+
+        A hedge closes what the books know; coins that came a moment before are a gap of their own.
+        """
+        gap = self.inventory * self.ratio + self.world.venue.position
+        unnoticed = self.unnoticed(Leg.SPOT) * self.ratio + self.unnoticed(Leg.FUTURES)
+        known = abs(gap - unnoticed) >= self.dust()
+        return self.gap_since if known else max(self.gap_since, self.moved_at)
 
     def _monotone(self, shell: Shell) -> None:
         """I15: what was filled never goes back, and what has ended stays ended.
