@@ -92,7 +92,7 @@ async def _send(
     clock = RealClock()
     alert = Alert(key="test", level="event", hedge=name, text=TEXT, at=clock.now())
     try:
-        notifier: Any = make_notifier(host, name, settings, clock)
+        notifier: Any = make_notifier(host, name, settings, clock)[0]
     except HedgeError as error:
         return _result(error, strike)
     failed = await bounded(notifier.__aenter__(), SEND_TIMEOUT_S)

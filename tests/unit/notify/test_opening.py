@@ -79,7 +79,7 @@ def test_each_sees_its_own_keys_and_gets_the_rows_it_asked_for() -> None:
     told.close()
     assert [alert.text for alert in one.sent] == ["end UNWOUND (exit 0)"]
     assert {alert.text for alert in two.sent} == {"end UNWOUND (exit 0)", "WARNING DATA_AGE: old"}
-    assert said == []
+    assert said == [f"notifier {name}: acme (hedge-engine (host))" for name in ("one", "two")]
 
 
 def test_a_plugin_that_is_not_there_stops_nobody_and_is_told_to_the_others() -> None:

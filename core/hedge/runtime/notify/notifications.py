@@ -96,11 +96,12 @@ def open_notifiers(
 
     for name, one in settings.notifiers.items():
         try:
-            notifier = make_notifier(host, name, one, clock, desk_of(name, one))
+            notifier, provider = make_notifier(host, name, one, clock, desk_of(name, one))
         except PluginError as error:
             broken[name] = strike(str(error))
             say(f"notifier {name}: broken, nothing is sent to it: {broken[name]}")
             continue
+        say(f"notifier {name}: {provider}")
         make = _maker(name, notifier, one, clock, say=say, strike=strike)
         lanes.append(ThreadLane(name, make, say=say, ended=ended))
     for name, why in broken.items():
@@ -114,8 +115,11 @@ def make_notifier(
     settings: NotifierSettings,
     clock: Clock,
     desk: CommandDesk | None = None,
-) -> Notifier:
-    """Return the unopened notifier of ``[notifiers.NAME]``; it sees its own keys alone."""
+) -> tuple[Notifier, str]:
+    """Return the unopened notifier of ``[notifiers.NAME]``, and which plugin answered.
+
+    It sees its own keys alone.
+    """
     given = {"token": settings.token, "url": settings.url}
     context = NotifierContext(
         name=name,
@@ -125,7 +129,7 @@ def make_notifier(
         desk=desk,
         claims_dir=str(claims_directory()),
     )
-    return host.notifier(settings.plugin, context)[0]
+    return host.notifier(settings.plugin, context)
 
 
 def _maker(
