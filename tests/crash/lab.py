@@ -294,7 +294,8 @@ class Lab(Running):
     ) -> None:
         self.end()
         self.venue.end()
-        (claims_directory() / claim_name("served", self.account, PERP)).unlink(missing_ok=True)
+        for what in (PERP, BASE):
+            (claims_directory() / claim_name("served", self.account, what)).unlink(missing_ok=True)
 
     @property
     def where(self) -> str:

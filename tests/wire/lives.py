@@ -218,8 +218,9 @@ class Life(Running):
         self.end()
         for server in self.servers.values():
             server.end()
-        claim = claim_name(self.legs.futures, self._account_of(self.legs.futures), PERP)
-        (claims_directory() / claim).unlink(missing_ok=True)
+        for venue, what in ((self.legs.futures, PERP), (self.legs.spot, BASE)):
+            claim = claim_name(venue, self._account_of(venue), what)
+            (claims_directory() / claim).unlink(missing_ok=True)
 
     @property
     def where(self) -> str:
@@ -234,7 +235,7 @@ class Life(Running):
         raise LookupError(leg)
 
     def _account_of(self, venue: str) -> str:
-        # One user's claims are on (venue, account, perpetual): lives side by side need their own.
+        # One user's claims are on what an account holds: lives side by side need their own.
         return f"{self.account}-{venue}".replace(":", "-")
 
     def _configure(self) -> None:

@@ -192,8 +192,9 @@ async def meet(case: Case, folder: Path) -> Outcome:
             process.send_signal(signal.SIGTERM)
             await ended
         code = process.returncode
-        claim = claim_name(case.legs.futures, account_of(case, case.legs.futures), PERP)
-        (claims_directory() / claim).unlink(missing_ok=True)
+        for venue, what in ((case.legs.futures, PERP), (case.legs.spot, PERP.partition("/")[0])):
+            claim = claim_name(venue, account_of(case, venue), what)
+            (claims_directory() / claim).unlink(missing_ok=True)
         return Outcome(
             code=code, out=out.read_text(), err=err.read_text(), orders=orders, mode=mode
         )

@@ -21,11 +21,12 @@ from hedge.decide import events as e
 from hedge.decide.engine import Engine
 from hedge.decide.mode import Trip
 from hedge.decide.rows import Row
-from hedge.decide.terms import HedgeTerms, InventoryRule, LegTerms
+from hedge.decide.terms import HedgeTerms, LegTerms
 from hedge.errors import (
     ConfigError,
     HedgeError,
     Limited,
+    LockHeld,
     Malformed,
     Missing,
     OutcomeUnknown,
@@ -67,6 +68,8 @@ SAID_FROM_S = 15
 PROJECT_EVERY = 2_000
 """Rows between two inline projections when time is virtual."""
 EPOCH_DIGITS = slice(6, 10)
+OWNERS = "hedge.owners"
+"""Under what key the hedges of one process keep which of them owns what on an account."""
 
 
 class Session:
@@ -114,7 +117,7 @@ class Session:
         prepare_dir(self.directory)
         self._stack.callback(self._release)
         self._held.append(hold(self.directory / LOCK_NAME, what=f"hedge {self.name}"))
-        self._claim()
+        self._claim(shared)
         if self.plan.sim_reset:
             reset_simulation(self.directory)
         self.roles = await open_roles(
@@ -192,20 +195,29 @@ class Session:
         virtual = all(Can.VIRTUAL_TIME in self._host.spec(ref.venue).can for ref in refs)
         return self.plan.dry_run and not virtual
 
-    def _claim(self) -> None:
-        """Own the perpetual, and in account mode the coin, on their accounts: for this user."""
+    def _claim(self, shared: dict[tuple[str, str], dict[str, Any]]) -> None:
+        """Own the perpetual, and the coin, on their accounts: for this user, and in this process.
+
+        Of two hedges on one pot of coins neither could see that coins of it were sold: what the
+        other one holds would pass for them, and could be adopted.
+        """
         if self._dry:
             return
         settings = self.settings
-        claims = [(settings.futures_ref, settings.perpetual)]
-        if settings.inventory is InventoryRule.ACCOUNT:
-            claims.append((settings.spot_ref, settings.symbol.partition("/")[0]))
-        for ref, instrument in claims:
+        coin = settings.symbol.partition("/")[0]
+        for ref, what in ((settings.futures_ref, settings.perpetual), (settings.spot_ref, coin)):
+            owners = shared.setdefault((ref.venue, ref.account), {}).setdefault(OWNERS, {})
+            owner = owners.setdefault(what, self.name)
+            if owner != self.name:
+                raise LockHeld(
+                    f"{what} on the account {ref.account_name} of {ref.venue} is the hedge"
+                    f" {owner}'s; nothing was sent: give {self.name} an account of its own"
+                )
             simulated = Can.VIRTUAL_TIME in self._host.spec(ref.venue).can
             # A simulated account lives in the hedge's directory, and so does the claim on it.
             where = self.directory if simulated else claims_directory()
             account = ref.account if simulated else ref.account_name
-            self._held.append(claim(where, ref.venue, account, instrument))
+            self._held.append(claim(where, ref.venue, account, what))
 
     async def _terms(self) -> HedgeTerms:
         settings = self.settings

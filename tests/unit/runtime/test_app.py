@@ -19,7 +19,7 @@ from hedge.config.resolver import resolve
 from hedge.decide import commands as c
 from hedge.decide.events import Verb
 from hedge.decide.mode import Trip
-from hedge.errors import ConfigError, JournalError, NotHedged, NotRunning
+from hedge.errors import ConfigError, JournalError, LockHeld, NotHedged, NotRunning
 from hedge.journal.log import JournalLog
 from hedge.model.numbers import SECOND
 from hedge.plugins.host import load_plugins
@@ -202,6 +202,22 @@ def test_a_hedge_that_cannot_begin_leaves_the_others_to_work_and_has_its_code_at
     config = CONFIG.replace('symbol = "BTC/USDT"', 'symbol = "XYZ/USDT"', 1)
     assert live(tmp_path, act, config, count=1) == ConfigError.exit_code
     assert "first: not started: ConfigError: SYMBOL_UNKNOWN" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("inventory", ["managed", "account"])
+def test_two_hedges_share_no_coins_of_one_account(tmp_path, capfd, inventory):
+    async def act(app: App) -> None:
+        assert list(app.sessions) == ["first"]
+        signal.raise_signal(signal.SIGTERM)
+        await app.sessions["first"].ended
+
+    config = CONFIG.replace('spot = "sim@second"', f'spot = "sim@first"\ninventory = "{inventory}"')
+    assert live(tmp_path, act, config, count=1) == LockHeld.exit_code
+    said = capfd.readouterr().err
+    assert (
+        "second: not started: LockHeld: BTC on the account first of sim is the hedge first's"
+        in said
+    )
 
 
 async def never(_app: App) -> None:
