@@ -142,12 +142,13 @@ class App:
     async def _open(self, session: Session) -> None:
         name = session.name
         await session.open(self._shared, (self._watch(name), self._told.watcher(name)))
-        for line in served_by(session.roles.providers):
-            self._say(f"{name}: {line}")
         self._told.found(name, session.snapshot().alarms)
 
     def _begun(self, session: Session) -> None:
         self.sessions[session.name] = session
+        # Not before: a start that is refused says the one line of why.
+        for line in served_by(session.roles.providers):
+            self._say(f"{session.name}: {line}")
         if self._api is not None:
             self._api.add(session.name)
             self._notify.status(self._how_many())
