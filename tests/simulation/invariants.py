@@ -401,6 +401,8 @@ class Mind:
             gap -= self.unnoticed(Leg.SPOT) * self.ratio + self.unnoticed(Leg.FUTURES)
             if abs(gap) >= max(self.dust(), self.lot):
                 self.broken("I1", f"built, with {plain(gap)} unhedged")
+        if trigger is Trigger.UNWOUND:
+            self._unwound()
         if command.mode is Mode.HALT:
             ours = [oid for oid in world.venue.open if oid in self.sent_ids]
             flying = list(world.in_flight)
@@ -602,21 +604,25 @@ class Mind:
         gap = self.inventory * self.ratio + venue.position
         gap -= self.unnoticed(Leg.SPOT) * self.ratio + self.unnoticed(Leg.FUTURES)
         if command.reason == "UNWOUND":
-            left = abs(venue.position - self.unnoticed(Leg.FUTURES))
-            instrument = self.terms.futures.instrument
-            least = self.lot
-            if not instrument.reduce_only_below_min:
-                least = exposure.hedge_min(self.terms, venue.price()) * Decimal("1.05")
-            if left >= least:
-                self.broken("I9", f"UNWOUND with a position of {plain(left)}")
-            coins = self.inventory - self.unnoticed(Leg.SPOT)
-            smallest = self.terms.spot.instrument.smallest_order(venue.price())
-            if coins >= smallest * Decimal("1.05") and not venue.is_account:
-                self.broken("I9", f"UNWOUND with {plain(coins)} coins left")
+            self._unwound()
         limits = self.terms.limits
         allowed = exposure.tolerance(self.inventory, self.lot, limits.tolerance_bps)
         if command.reason == "STOPPED" and abs(gap) >= allowed:
             self.broken("I13", f"STOPPED as hedged with {plain(gap)} unhedged")
+
+    def _unwound(self) -> None:
+        """I9: it is over when both legs are gone (H3), when it says so and at its exit."""
+        venue = self.world.venue
+        left = abs(venue.position - self.unnoticed(Leg.FUTURES))
+        least = self.lot
+        if not self.terms.futures.instrument.reduce_only_below_min:
+            least = exposure.hedge_min(self.terms, venue.price()) * Decimal("1.05")
+        if left >= least:
+            self.broken("I9", f"UNWOUND with a position of {plain(left)}")
+        coins = self.inventory - self.unnoticed(Leg.SPOT)
+        smallest = self.terms.spot.instrument.smallest_order(venue.price())
+        if coins >= smallest * Decimal("1.05") and not venue.is_account:
+            self.broken("I9", f"UNWOUND with {plain(coins)} coins left")
 
     def at_end(self, shell: Shell | None) -> None:
         """I4 and I14, when all is quiet: fills add up, every order has its row."""
