@@ -69,8 +69,8 @@ def enter(engine: "Engine") -> None:
             return
     engine.volatile.enter_now = False
     trigger = Trigger.SCALE if books.run.action is Action.SCALE else Trigger.BUILD
-    steps.change_mode(engine, trigger, f"target {plain(target)}")
-    engine.issue(c.SetTarget(quantity=target, price=mid, why=books.run.action.value))
+    target_set = c.SetTarget(quantity=target, price=mid, why=books.run.action.value)
+    steps.change_mode(engine, trigger, f"target {plain(target)}", target=target_set)
 
 
 def _not_trading(engine: "Engine") -> str:

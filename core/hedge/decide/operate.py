@@ -138,8 +138,8 @@ def _scale(engine: "Engine", asked: e.OperatorAsked) -> None:
         engine.alarm("SCALE_REFUSED", "warning", text)
         return
     steps.open_for(engine, Action.SCALE, asked.request_id)
-    steps.change_mode(engine, Trigger.SCALE, f"scale to {plain(target)}")
-    engine.issue(c.SetTarget(quantity=target, price=mid, why="scale"))
+    target_set = c.SetTarget(quantity=target, price=mid, why="scale")
+    steps.change_mode(engine, Trigger.SCALE, f"scale to {plain(target)}", target=target_set)
 
 
 def _resolve(engine: "Engine", asked: e.OperatorAsked) -> None:

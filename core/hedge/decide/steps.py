@@ -18,9 +18,17 @@ CLOSING_PATIENCE_S = 120
 """How long a flat hedge waits for its last one, before it ends with an incomplete report."""
 
 
-def change_mode(engine: "Engine", trigger: Trigger, why: str) -> None:
-    """Take a step of the table, and begin the new mode with fresh clocks."""
+def change_mode(
+    engine: "Engine", trigger: Trigger, why: str, *, target: c.SetTarget | None = None
+) -> None:
+    """Take a step of the table, and begin the new mode with fresh clocks.
+
+    ``target`` is written before the mode that works on it: a death may keep the first of both
+    rows alone, and a target without its mode is set again where a mode without its target stands.
+    """
     mode = step(engine.books.mode, trigger)
+    if target is not None:
+        engine.issue(target)
     engine.issue(c.ChangeMode(mode=mode, trigger=trigger, why=why))
     engine.volatile.known_gap = abs(engine.delta)
     engine.volatile.settle_from = 0
@@ -76,8 +84,8 @@ def adoption_unread(engine: "Engine", quantity: Decimal, asked_at: int) -> bool:
 
 def liquidate(engine: "Engine", trigger: Trigger, why: str) -> None:
     """Unwind both legs from here on."""
-    change_mode(engine, trigger, why)
-    engine.issue(c.SetTarget(quantity=ZERO, price=engine.spot_price, why=why))
+    target = c.SetTarget(quantity=ZERO, price=engine.spot_price, why=why)
+    change_mode(engine, trigger, why, target=target)
 
 
 def open_for(engine: "Engine", action: Action, request_id: str) -> None:

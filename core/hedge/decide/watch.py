@@ -265,8 +265,8 @@ def repair(engine: "Engine") -> None:
     covered = -engine.position / engine.terms.hedge_ratio if engine.position < 0 else ZERO
     if engine.books.target is not None and engine.books.target <= covered:
         return
-    steps.change_mode(engine, Trigger.REPAIR, engine.describe_delta())
-    engine.issue(c.SetTarget(quantity=covered, price=engine.spot_price, why="repair"))
+    target = c.SetTarget(quantity=covered, price=engine.spot_price, why="repair")
+    steps.change_mode(engine, Trigger.REPAIR, engine.describe_delta(), target=target)
     engine.alarm("REPAIR", "alarm", f"spot is reduced to {plain(covered)} to match the futures leg")
 
 
@@ -278,8 +278,8 @@ def _mend(engine: "Engine") -> None:
     if engine.delta < exposure.slice_min(engine.terms, price):
         return
     if limits.after_external is AfterExternal.REHEDGE:
-        steps.change_mode(engine, Trigger.REPAIR, engine.describe_delta())
-        engine.issue(c.SetTarget(quantity=engine.inventory, price=price, why="re-hedge"))
+        target = c.SetTarget(quantity=engine.inventory, price=price, why="re-hedge")
+        steps.change_mode(engine, Trigger.REPAIR, engine.describe_delta(), target=target)
     elif limits.repair_after_s:
         due = books.external_at + seconds(limits.repair_after_s)
         if engine.now >= due:

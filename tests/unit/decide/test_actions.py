@@ -480,3 +480,21 @@ def test_a_restart_measures_no_start_twice(open_desk):
     desk.start("single")
     desk.build()
     assert [x.label for x in desk.seen(c.ReadEquity)] == ["start", "built"]
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_a_death_that_keeps_a_part_of_the_first_rows_builds_all_the_same(open_desk, kept):
+    """Of the rows that begin a build a torn write, or a machine's death, keeps the first ones."""
+    desk = open_desk(action="single")
+    desk.run(1)
+    before = len(desk.rows)
+    desk.funding()
+    began = [type(row.entry) for row in desk.rows[before:]]
+    assert {c.SetTarget, c.ChangeMode, c.PlaceOrder} <= set(began)
+    del desk.rows[before + began.index(c.SetTarget) + kept - 1 :]
+    desk.venue.orders[SPOT].clear()  # what was not written was not sent
+    desk.start("single")
+    desk.funding()
+    desk.work(lambda: desk.mode is Mode.INVENTORY, 60)
+    desk.work(lambda: desk.mode is Mode.HALT)
+    assert desk.held == (10, -10)
