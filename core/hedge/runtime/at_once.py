@@ -1,6 +1,7 @@
 """Tasks whose first step is done at once: an order leaves before anything else is looked at."""
 
 import asyncio
+import contextvars
 from collections.abc import Coroutine, Generator
 from typing import Any
 
@@ -60,7 +61,10 @@ class AtOnce:
 
     def _make_ready(self) -> None:
         self._given: asyncio.Future[_Rest] = self._loop.create_future()
-        self._ready: asyncio.Task[Any] | None = self._loop.create_task(_carry(self._given))
+        self._context = contextvars.copy_context()
+        self._ready: asyncio.Task[Any] | None = self._loop.create_task(
+            _carry(self._given), context=self._context
+        )
 
     def begin(self, work: Work) -> "asyncio.Task[Any]":
         """Run ``work`` up to its first wait, and return the task that runs the rest.
@@ -78,7 +82,9 @@ class AtOnce:
         self._ready = None
         asyncio._enter_task(loop, task)  # noqa: SLF001 - documented for what runs tasks itself
         try:
-            rest = _Rest(work)
+            # The first step, too, belongs to the task: what it sets (a variable, a context of
+            # decimals) is unset by a later one, and is nobody else's meanwhile.
+            rest = self._context.run(_Rest, work)
         finally:
             asyncio._leave_task(loop, task)  # noqa: SLF001
         given.set_result(rest)

@@ -3,6 +3,8 @@ Method: coroutines that end in every way; a real journal read back by the gatewa
 """
 
 import asyncio
+import contextvars
+import decimal
 from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from pathlib import Path
@@ -48,6 +50,33 @@ def in_a_callback(use: Callable[[Begin], Any]) -> Any:
             at_once.close()
 
     return asyncio.run(main())
+
+
+ASKED: contextvars.ContextVar[str] = contextvars.ContextVar("asked", default="by nobody")
+
+
+def test_what_its_first_step_sets_is_its_own_and_a_later_step_takes_it_back() -> None:
+    """As an SDK does around a request: a variable of the context, and a context of decimals."""
+
+    async def work() -> tuple[str, int]:
+        token = ASKED.set("by us")
+        with decimal.localcontext() as ours:
+            ours.prec = 5
+            await asyncio.sleep(0)
+            seen = ASKED.get(), decimal.getcontext().prec
+        ASKED.reset(token)
+        return seen
+
+    outside: list[tuple[str, int]] = []
+
+    def use(begin: Begin) -> asyncio.Task[tuple[str, int]]:
+        outside.append((ASKED.get(), decimal.getcontext().prec))
+        task = begin(work())
+        outside.append((ASKED.get(), decimal.getcontext().prec))
+        return task
+
+    assert in_a_callback(use) == ("by us", 5)
+    assert outside[0] == outside[1], "the first step left something with who began it"
 
 
 def test_it_runs_up_to_its_first_wait_before_the_call_returns() -> None:
