@@ -250,6 +250,8 @@ WHOLE = [
 def test_a_whole_life(told: dict[Story, Future[Life]], story: Story) -> None:
     life = told[story].result()
     assert not life.happened and not life.helped, f"nobody had to come by: {life.where}"
+    unanswered = life.tail.count('"OrderUnanswered"')
+    assert unanswered <= life.tail.count('"PlaceOrder"') // 10, f"{unanswered} ({life.where})"
 
 
 def test_whole_lives_are_paid_funding(told: dict[Story, Future[Life]]) -> None:
