@@ -31,7 +31,7 @@ BASE, SYMBOL, PERP = "BTC", "BTC/USDT", "BTC/USDT:USDT"
 LOT = Decimal("0.001")
 DUST = Decimal("0.00002")
 USD, EXPOSURE = 1_200, 300
-PATIENCE_S = 120.0
+PATIENCE_S = 180.0
 SERVER_LIFE_S = 400.0
 PACE = 60
 """A second is a minute of the market while anything is built, in doubt or dead."""

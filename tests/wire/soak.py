@@ -39,9 +39,12 @@ from hedge_sim.dialects.faults import SWITCHES
 
 COMPRESSED = 6
 """So many minutes of soak are one minute of the clock on the wall."""
-WARM_UP = 3
-"""Lives that a process may grow in: modules, caches and pools are filled once."""
-LIVES_MIN = 8
+WARM_UP = 8
+"""Lives that a process may grow in, two of each combination: modules, caches and pools are filled.
+
+Undisturbed, a process has its size from the seventh life on; a slope over fewer would be noise.
+"""
+LIVES_MIN = 16
 SLOPE_MAX_KIB = 256
 """Growth of the resident set a life, over the lives after the warm-up: noise stays below it."""
 LOOK_S = 0.2
