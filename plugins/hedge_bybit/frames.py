@@ -12,6 +12,8 @@ import msgspec
 
 Text = str | None
 """A number of the venue's, or its absence."""
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
+"""What a decoder raises: no JSON, another shape, and a text that is no UTF-8."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):

@@ -30,6 +30,7 @@ from hedge_bybit.access import Access
 from hedge_bybit.config import BybitSettings
 from hedge_bybit.frames import (
     PRIVATE,
+    UNREADABLE,
     ExecutionFrame,
     ExecutionRow,
     FastFrame,
@@ -172,7 +173,7 @@ class UserStream:
     def _on_frame(self, line: Line, view: memoryview) -> None:
         try:
             frame = PRIVATE.decode(view)
-        except msgspec.ValidationError:
+        except UNREADABLE:
             self._other(line, view)
             return
         try:
@@ -196,7 +197,7 @@ class UserStream:
         """Take an answer; a message that is neither news nor answer may have been news."""
         try:
             self._replies.take(line, view)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             self._unsure()
             raise
 

@@ -182,6 +182,8 @@ UNREADABLE = (
     {"topic": "a.topic.of.tomorrow", "data": []},
     {"topic": "order"},
     [],
+    b'{"topic": "execution", "data": [{',
+    b"not JSON at all",
 )
 
 
@@ -191,7 +193,10 @@ def test_a_message_that_cannot_be_read_makes_the_core_look_for_itself():
         (private,) = [one for one in desk.server.sockets if one.path == "/v5/private"]
         for frame in UNREADABLE:
             desk.news = [one for one in desk.news if isinstance(one[1], Quote)]
-            private.session.line.send(frame, desk.clock.now())
+            if isinstance(frame, bytes):
+                private.send_raw(frame)
+            else:
+                private.session.line.send(frame, desk.clock.now())
             for name in ("spot", "futures"):
                 await desk.until(name, StreamUp)
         end, _ = await desk.trade(Leg.SPOT, Side.BUY, "0.01")
