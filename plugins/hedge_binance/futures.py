@@ -232,6 +232,7 @@ class FuturesStream(AccountStream):
         listing = self.audience.listings.get(order.native)
         if listing is None:
             return
+        parse.sound(order.last_quantity, order.filled)
         self._ids.note(order.order_id, order.client_id)
         self._lite.know(order.order_id, order.trade_id, order.last_quantity, order.filled)
         fill = parse.fill_of(

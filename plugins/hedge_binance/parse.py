@@ -222,9 +222,9 @@ def fill_of(
 ) -> Fill | None:
     """Return the execution in an order's news, None where there is none."""
     quantity, price = news.last_quantity, news.last_price
+    sound(quantity, price)
     if quantity == ZERO:
         return None
-    sound(quantity, price)
     fee, fee_asset, rate = _fee(news.fee or ZERO, news.fee_asset or "", listing, rates)
     traded = news.trade_id > 0
     return Fill(

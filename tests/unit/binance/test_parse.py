@@ -290,7 +290,7 @@ def test_every_collected_user_event_is_read():
 
 # -- what nobody would write ---------------------------------------------------------------------
 
-BAD = [None, True, -1, 0, 10**30, "", "NaN", "-Infinity", "1e999999", "-5", [], {}, "ä", 1.5]
+BAD = [None, True, -1, 0, 10**30, "", "NaN", "sNaN", "-Infinity", "1e999999", "-5", [], {}, "ä", 1.5]
 
 
 def spoilt(draw, value):
