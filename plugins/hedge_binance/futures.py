@@ -189,7 +189,12 @@ class FuturesStream(AccountStream):
     # -- frames ----------------------------------------------------------------------------------
 
     def _on_answer(self, _: Line, view: memoryview) -> None:
-        self.entry.answered(frame_of(view))
+        frame = frame_of(view)
+        if not bytes(frame.event):
+            self.entry.answered(frame)
+        elif isinstance(parse.futures_event(frame.event), wire.ServerShutdown):
+            assert self.entry.socket is not None  # it has just spoken
+            self.entry.socket.rotate("serverShutdown")
 
     def _on_frame(self, _: Line, view: memoryview) -> None:
         event = parse.futures_event(bytes(view))

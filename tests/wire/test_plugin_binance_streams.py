@@ -27,6 +27,7 @@ from hedge.model import (
     StreamUp,
 )
 from hedge.model.numbers import HOUR, SECOND
+from hedge.transport import TroubleKind
 from hedge_sim.dialects.faults import Fault
 
 
@@ -116,11 +117,15 @@ def test_a_shutdown_that_is_announced_costs_nothing(leg):
     async def work():
         async with desk(leg) as it:
             stream = await it.listen(leg)
-            socket = stream.entry.socket if leg is Leg.SPOT else stream.private
-            number = socket.line.number
-            it.server(leg).act(Fault(name="server_shutdown", ms=600))
-            await it.until(lambda: socket.ready and socket.line.number > number)
+            sockets = (
+                [stream.entry.socket] if leg is Leg.SPOT else [stream.private, stream.entry.socket]
+            )
+            before = [socket.line.number for socket in sockets]
+            it.server(leg).act(Fault(name="server_shutdown", ms=2_000))
+            for socket, number in zip(sockets, before, strict=True):
+                await it.until(lambda s=socket, n=number: s.ready and s.line.number > n)
             await it.gateway(leg).place_order(await it.order(leg))
+            assert not any(socket.troubles[TroubleKind.DROP] for socket in sockets)
             await it.until(lambda: it.told(leg, Fill))
             assert not it.told(leg, StreamDown)
 
