@@ -270,4 +270,5 @@ def test_a_venue_that_is_dead_keeps_no_other_hedge_waiting(
         systemd.bind(str(tmp_path / "notify"))
         systemd.setblocking(False)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("HOME", str(tmp_path))  # a claim of this machine's hedges is none of it
         assert asyncio.run(main(systemd)) == code, capfd.readouterr().err
