@@ -36,9 +36,11 @@ data = "bundled:btc-8h"
 environment = "local"
 spot_url = "http://127.0.0.1:{port}"
 futures_url = "http://127.0.0.1:{port}"
+[accounts.nobody-{port}]
+venue = "binance"
 [hedges.dead]
-spot = "binance"
-futures = "binance"
+spot = "binance@nobody-{port}"
+futures = "binance@nobody-{port}"
 symbol = "BTC/USDT"
 usd = "1500"
 [hedges.alive]
@@ -270,5 +272,4 @@ def test_a_venue_that_is_dead_keeps_no_other_hedge_waiting(
         systemd.bind(str(tmp_path / "notify"))
         systemd.setblocking(False)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        monkeypatch.setenv("HOME", str(tmp_path))  # a claim of this machine's hedges is none of it
         assert asyncio.run(main(systemd)) == code, capfd.readouterr().err
