@@ -321,12 +321,15 @@ class BinanceFuturesGateway(Gateway):
         found = f"leverage {config.leverage}, {config.margin_type.lower()}, {mode.value}"
         if config.leverage != leverage or mode is not PositionMode.ONE_WAY:
             raise Refused(
-                f"binance {listing.native}: {found} after setting {leverage}, one_way",
+                f"binance LEVERAGE: {listing.native}: {found} after setting {leverage}, one_way:"
+                " set them at the venue",
                 code="LEVERAGE",
             )
         if wanted != "keep" and not _same_margin(config.margin_type, wanted):
             raise Refused(
-                f"binance {listing.native}: {found} after setting {wanted}", code="MARGIN_TYPE"
+                f"binance MARGIN_TYPE: {listing.native}: {found} after setting {wanted}:"
+                " set it at the venue, or venues.binance.margin_type to keep",
+                code="MARGIN_TYPE",
             )
 
     async def _config(self, listing: Listing) -> wire.SymbolConfig:

@@ -49,9 +49,11 @@ class FuturesGateway(Gateway):
         found = _leverage_of(rows)
         if found != leverage or mode != "one_way":
             said = plain(found) if found is not None else "not stated"
+            code = "LEVERAGE" if mode == "one_way" else "POSITION_MODE"
             raise Refused(
-                f"bybit: {symbol}: leverage {said}, mode {mode} after setting {leverage}, one_way",
-                code="LEVERAGE" if mode == "one_way" else "POSITION_MODE",
+                f"bybit {code}: {symbol}: leverage {said}, mode {mode} after setting {leverage},"
+                " one_way: set them at the venue",
+                code=code,
             )
         self.venue.prepared.add(symbol)
 
@@ -59,19 +61,20 @@ class FuturesGateway(Gateway):
         info = await self.venue.reads.account_info()
         if info.unified_margin_status not in UNIFIED_STATUSES:
             raise Refused(
-                "bybit: a classic account: upgrade it to a unified trading account",
+                "bybit ACCOUNT_TYPE: a classic account: upgrade it to a unified trading account",
                 code="ACCOUNT_TYPE",
             )
         if info.margin_mode == PORTFOLIO:
             raise Refused(
-                "bybit: portfolio margin knows no leverage: switch to cross or isolated margin",
+                "bybit MARGIN_MODE: portfolio margin knows no leverage:"
+                " switch to cross or isolated margin",
                 code="MARGIN_MODE",
             )
 
     async def _leave_hedge_mode(self, listing: Listing, rows: list[PositionRow]) -> None:
         if any(number(row.size) for row in rows):
             raise Refused(
-                f"bybit: {listing.venue_symbol} is in hedge mode with a position:"
+                f"bybit POSITION_MODE: {listing.venue_symbol} is in hedge mode with a position:"
                 " close it, then switch to one-way mode",
                 code="POSITION_MODE",
             )

@@ -20,8 +20,9 @@ from running import HEDGE, environment
 from servers import in_process
 
 from hedge.journal.lock import claim_name
-from hedge.model import Leg, PositionMode
+from hedge.model import Leg, Order, PositionMode, Side, TimeInForce
 from hedge.runtime.session import claims_directory
+from hedge_sim.dialects.house import House
 from hedge_sim.dialects.server import SIM_KEY, Keys, WireServer
 
 AT_ONCE = 4
@@ -50,6 +51,8 @@ class Case:
     account: str = ""
     symbol: str = "BTC/USDT"
     hedge_mode: bool = False
+    is_short: bool = False
+    """The futures account has a position, which nobody can take out of hedge mode."""
 
 
 def _keys(name: str, legs: Legs, venue: str, dialect: str) -> list[Case]:
@@ -88,6 +91,11 @@ REFUSED = [
     _market("binance spot not trading", BINANCE_BYBIT, "binance-spot", SPOT_HALTED,
             ("trad", "BTC/USDT")),
     _market("bybit spot not trading", BYBIT_BINANCE, "bybit", SPOT_HALTED, ("trad", "BTC/USDT")),
+    Case(name="bybit short in hedge mode", legs=BINANCE_BYBIT, venue="bybit", code=VENUE,
+         words=("POSITION_MODE", "hedge mode with a position", "close it"), hedge_mode=True,
+         is_short=True),
+    Case(name="binance short in hedge mode", legs=BYBIT_BINANCE, venue="binance", code=VENUE,
+         words=("-4068", "close"), hedge_mode=True, is_short=True),
     _market("bybit futures without margin", BINANCE_BYBIT, "bybit", POOR, ("USDT", "transfer")),
     _market("binance futures without margin", BYBIT_BINANCE, "binance-usdm", POOR,
             ("USDT", "transfer")),
@@ -159,6 +167,17 @@ def configured(case: Case, folder: Path, servers: dict[str, WireServer]) -> list
     ]  # fmt: skip
 
 
+def short_of(house: House) -> Order:
+    """Return a stranger's order that takes."""
+    quote = house.quote(PERP)
+    assert quote is not None
+    return Order(
+        client_order_id="STRANGER", leg=Leg.FUTURES, symbol=PERP, side=Side.SELL,
+        quantity=house.instrument(PERP).lot * 10, limit_price=quote.bid - quote.bid % 1 - 500,
+        time_in_force=TimeInForce.IOC, signed_at=0, recv_window_ms=0,
+    )  # fmt: skip
+
+
 def orders_at(servers: dict[str, WireServer]) -> int:
     return sum(len(one.house.orders(leg)) for one in servers.values() for leg in Leg)
 
@@ -171,6 +190,8 @@ async def meet(case: Case, folder: Path) -> Outcome:
             for name in case.legs.dialects
         }
         at_futures = servers[case.legs.dialects[-1]].house
+        if case.is_short:
+            at_futures.place(short_of(at_futures))
         if case.hedge_mode:
             at_futures.set_mode(PositionMode.HEDGE)
         line = configured(case, folder, servers)
@@ -187,7 +208,7 @@ async def meet(case: Case, folder: Path) -> Outcome:
             if case.code is not None and "mode INVENTORY" in out.read_text():
                 break  # it goes on, although it should have refused
             await asyncio.wait({ended}, timeout=0.1)
-        mode, orders = at_futures.mode, orders_at(servers)
+        mode, orders = at_futures.mode, orders_at(servers) - case.is_short
         if not ended.done():
             process.send_signal(signal.SIGTERM)
             await ended
