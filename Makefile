@@ -11,8 +11,8 @@ SUITES := $(filter-out tests/conftest.py tests/data tests/example_plugin,$(wildc
 # All that the tests of a whole run leave and say is kept, and searched for keys at its end.
 LEFT = $(if $(MADE),--basetemp=$(MADE)/$@ --junitxml=$(MADE)/$@.xml -o junit_logging=all)
 SOURCES := core plugins tests bench docs/generate.py
-SEEDS ?= 10000
-LIVES ?= 300
+SEEDS ?= 3000
+LIVES ?= 100
 SUITE ?= sim
 FROM ?= 1
 N ?= 1
