@@ -153,7 +153,7 @@ class Rates:
             if not since <= time * MS < until:
                 continue
             seconds = spans_s[index - 1] if index else (spans_s[0] if spans_s else 0)
-            seconds = seconds or (await self.live(listing)).interval_s
+            seconds = seconds or self._known_s(listing) or (await self.live(listing)).interval_s
             found.append(
                 FundingRate(
                     symbol=listing.symbol,

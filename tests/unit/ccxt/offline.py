@@ -6,6 +6,7 @@ leave is kept, and a canned answer comes back.
 """
 
 import json
+from collections import Counter
 from types import SimpleNamespace
 
 from hedge.model import Leg
@@ -104,11 +105,12 @@ def opened(kind, name, leg=Leg.FUTURES, answers=None, **settings):
     markets'; what is to change something is kept in ``sent``, and gets ``answer``.
     """
     role = kind(name, context(**settings))
-    wire = SimpleNamespace(sent=[], answer={}, answers=answers or {}, deaf=None)
+    wire = SimpleNamespace(sent=[], answer={}, answers=answers or {}, deaf=None, asked=Counter())
 
     async def fetch(url, method="GET", headers=None, body=None):
         for part, answer in (*wire.answers.items(), *MARKETS.items()):
             if part in url or part in (body or ""):
+                wire.asked[part] += 1
                 if isinstance(answer, Exception):
                     raise answer
                 return answer

@@ -87,6 +87,15 @@ def test_a_settled_rate_has_the_interval_that_it_ended():
     )
 
 
+def test_today_s_interval_is_asked_for_once_however_many_rows_have_no_other():
+    hurried = [row | {"fundingTime": AT + at * 1_000} for at, row in enumerate(HISTORY)]
+    answers = BINANCE | {"fundingInfo": [LISTED], "v1/fundingRate": hurried}
+    role, wire = opened(Funding, "binance", answers=answers)
+    found = asyncio.run(role.read_history(PERP, AT * 1_000_000, (AT + 9_000) * 1_000_000))
+    assert [one.interval_s for one in found] == [4 * H] * 4
+    assert wire.asked["premiumIndex"] == wire.asked["fundingInfo"] == 1
+
+
 @pytest.mark.parametrize(
     ("span_ms", "hours"),
     [(28_800_000, 8), (28_800_017, 8), (3_599_990, 1), (1_440, 0), (0, 0), (86_400_000, 0)],
