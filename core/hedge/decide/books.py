@@ -155,6 +155,7 @@ class Books:
                 assert step(self.mode, trigger) is mode
                 self.mode = mode
                 self.moded_at = at
+                self.spot.await_lease()
                 if trigger is Trigger.BUILT:
                     self.external_at = 0  # equal again, and confirmed: what was lost is mended
                 self.run.waiting = False
@@ -207,6 +208,7 @@ class Books:
                     waiting=command.waiting,
                     opened_at=at,
                 )
+                self.spot.await_lease()
             case c.CloseRun(reason=reason):
                 self.run.open = self.run.waiting = False
                 self.run.closed_why = reason

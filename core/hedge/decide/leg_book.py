@@ -94,6 +94,8 @@ class LegBook:
         self.sequence = 0
         self.leased_to = 0
         self.lease_wished_to = 0
+        self.lease_awaited = 0
+        """No order may go before a lease beyond this one is synced, and all written before it."""
         self.cash = ZERO
         """Quote paid and received by fills and fees, without marks."""
         self.fees = ZERO
@@ -124,7 +126,12 @@ class LegBook:
 
     @property
     def lease_left(self) -> int:
-        return self.leased_to - self.sequence
+        """Return how many ids may be used now."""
+        return self.leased_to - self.sequence if self.leased_to > self.lease_awaited else 0
+
+    def await_lease(self) -> None:
+        """Let what is written now be on disk before the next order: its lease comes after it."""
+        self.lease_awaited = self.lease_wished_to
 
     def next_id(self, prefix: str) -> str:
         """Return the id after the last one used; only `enact` of the order uses it up."""
@@ -377,7 +384,7 @@ class LegBook:
                 )
                 self._keep(ghost)
         self.epoch = epoch
-        self.sequence = self.leased_to = self.lease_wished_to = 0
+        self.sequence = self.leased_to = self.lease_wished_to = self.lease_awaited = 0
 
     def adopt_stray(self, report: OrderReport, at: int) -> None:
         """Take in an open order with an id of ours that these books do not know."""

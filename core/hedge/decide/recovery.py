@@ -37,7 +37,7 @@ PAYMENTS_OVERLAP = 2 * HOUR
 def decide(engine: "Engine") -> None:
     for book in engine.leg_books():
         notes = engine.volatile.legs[book.leg]
-        _lease(engine, book)
+        lease(engine, book)
         _bury(engine, book, notes)
         _witness(engine, book, notes)
         _audit(engine, book, notes)
@@ -61,15 +61,19 @@ def lease_size(engine: "Engine") -> int:
     return max(LEASE_MIN, LEASE_SECONDS * rate)
 
 
-def _lease(engine: "Engine", book: LegBook) -> None:
-    """Renew the block of ids in the background, when half of it is used (R3)."""
+def lease(engine: "Engine", book: LegBook) -> None:
+    """Renew the block of ids in the background, when half of it is used (R3).
+
+    A mode that is not on disk yet wants a sync, and so one id more (ADR 0018).
+    """
     size = lease_size(engine)
-    if book.epoch == 0 or book.lease_wished_to > book.leased_to or book.lease_left > size // 2:
+    used = book.leased_to - book.sequence <= size // 2
+    awaited = book.leased_to <= book.lease_awaited
+    if book.epoch == 0 or book.lease_wished_to > book.leased_to or not (used or awaited):
         return
     first = book.leased_to + 1
-    engine.issue(
-        c.LeaseIds(leg=book.leg, epoch=book.epoch, first=first, last=book.leased_to + size)
-    )
+    last = book.leased_to + (size if used else 1)
+    engine.issue(c.LeaseIds(leg=book.leg, epoch=book.epoch, first=first, last=last))
 
 
 def _bury(engine: "Engine", book: LegBook, notes: LegNotes) -> None:

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
+from hedge.decide import recovery
 from hedge.decide.mode import Trigger, step
 from hedge.decide.terms import Action, millis, seconds
 from hedge.model import Leg
@@ -30,6 +31,7 @@ def change_mode(
     if target is not None:
         engine.issue(target)
     engine.issue(c.ChangeMode(mode=mode, trigger=trigger, why=why))
+    recovery.lease(engine, engine.books.spot)
     engine.volatile.known_gap = abs(engine.delta)
     engine.volatile.settle_from = 0
     engine.volatile.progress_at = engine.now

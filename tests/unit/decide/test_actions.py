@@ -373,8 +373,40 @@ def test_the_unused_lease_makes_an_order_wait(open_desk):
     desk.run(3)
     assert desk.engine.reason.startswith("IDS_LEASING") and not desk.orders()
     lease = next(x for x in desk.seen(c.LeaseIds) if x.leg is SPOT)
+    desk.leasing = True
     desk.tell(e.IdsLeased, leg=SPOT, epoch=lease.epoch, first=lease.first, last=lease.last)
     assert desk.orders(SPOT)
+
+
+def test_a_mode_is_on_disk_before_its_first_spot_order(open_desk):
+    """What a dead machine forgets of its journal is nothing that an order was sent for."""
+    desk = open_desk(action="single")
+    desk.build()
+    desk.leasing, orders, leases = False, len(desk.orders()), len(desk.seen(c.LeaseIds))
+    desk.funding_goes()
+    desk.run(3)
+    assert desk.mode is Mode.LIQUIDATION and len(desk.orders()) == orders
+    assert desk.engine.reason.startswith("IDS_LEASING")
+    (lease,) = desk.seen(c.LeaseIds)[leases:]
+    rows = [type(one) for one in desk.commands]
+    changed = len(rows) - rows[::-1].index(c.ChangeMode)
+    assert rows.index(c.LeaseIds, changed) and lease.leg is SPOT and lease.first == lease.last
+    desk.leasing = True
+    desk.tell(e.IdsLeased, leg=SPOT, epoch=lease.epoch, first=lease.first, last=lease.last)
+    assert len(desk.orders(SPOT)) and len(desk.orders()) == orders + 1
+    desk.unwind()
+    assert desk.held == (0, 0)
+
+
+def test_a_hedge_waits_for_no_mode_to_reach_the_disk(open_desk):
+    desk = open_desk(action="single")
+    desk.build()
+    desk.leasing = False
+    desk.funding_goes()
+    desk.foreign(SPOT, D(-2))
+    desk.run(30)
+    assert desk.mode is Mode.LIQUIDATION and not desk.orders(SPOT)[-1].reduce_only
+    assert desk.held == (8, -8)
 
 
 def test_carried_rates_may_enter(open_desk):
