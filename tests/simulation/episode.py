@@ -25,6 +25,8 @@ from hedge.model.numbers import MINUTE, MS, SECOND, ZERO, plain
 HEAL = 130 * SECOND
 UNWIND = 900 * SECOND
 LOOKS = 4
+OTHERS = ("POSITION_FOUND", "EXTERNAL_", "FORCED_CLOSE")
+"""The alarms of what somebody else did to the hedge."""
 IDLE_MOST = 2
 """After so many windows without an order no more of them are opened."""
 DOUBT_LOCKS = 330 * SECOND
@@ -488,7 +490,10 @@ class Episode:
         if hedged and not books.in_doubt:
             return f"{books.mode.value} hedged {shell.engine.reason.split(':')[0]}"
         standing = sorted(key for key, alarm in books.alarms.items() if not alarm.settled)
-        named = bool(books.trips) or books.mode is Mode.HALT or bool(books.external_at)
+        # A halt explains only what others did: what orders of ours have left open, it mends itself.
+        others = any(key.startswith(OTHERS) for key in books.alarms)
+        halted = books.mode is Mode.HALT and others
+        named = bool(books.trips) or halted or bool(books.external_at)
         if books.in_doubt and books.trip < Trip.LOCKED:
             return f"?in doubt: {shell.engine.reason}"
         if (named and (standing or books.alarms)) or "HEDGE_GATED" in standing:

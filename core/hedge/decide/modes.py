@@ -4,7 +4,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
-from hedge.decide import entry, exposure, funding_policy, futures_task, operate, spot_task, steps
+from hedge.decide import (
+    entry,
+    exposure,
+    funding_policy,
+    futures_task,
+    operate,
+    spot_task,
+    steps,
+    trading,
+)
 from hedge.decide import events as e
 from hedge.decide.books import ADOPTION
 from hedge.decide.mode import Mode, Trigger
@@ -34,8 +43,7 @@ def decide(engine: "Engine") -> bool:
         return engine.books.mode is not Mode.HALT
     asked = engine.volatile.asked
     if asked is not None:
-        if not _resumes(engine, asked) and not _cleared(engine):
-            engine.hold(Reason.RECOVERING, "cancelling what rests")
+        if not _resumes(engine, asked) and not _left_whole(engine, asked):
             return False
         if _adoption_unread(engine, asked):
             engine.hold(Reason.RECOVERING, "reading the coins to adopt again")
@@ -123,9 +131,18 @@ def _resumes(engine: "Engine", asked: e.ActionAsked) -> bool:
     return run.open and run.request_id == asked.request_id
 
 
-def _cleared(engine: "Engine") -> bool:
-    """Cancel what rests before another action begins; return whether nothing is left."""
-    for book in engine.leg_books():
+def _left_whole(engine: "Engine", asked: e.ActionAsked) -> bool:
+    """End what the last run had under way before another action begins; return whether it has.
+
+    What rests is cancelled, and what is open is hedged as long as the mode does that: the new
+    action may begin in HALT, where nothing would ever close it. A liquidation closes it by itself,
+    and a `single` that will not begin on what is here sends nothing.
+    """
+    books, action = engine.books, asked.action
+    stays = action is Action.SINGLE and bool(books.futures.held)
+    hedges = books.mode is not Mode.HALT and action is not Action.LIQUIDATION and not stays
+    legs = (books.spot,) if hedges else engine.leg_books()  # a hedge ends by itself
+    for book in legs:
         for record in list(book.open.values()):
             if not record.cancel_asked_at:
                 engine.issue(
@@ -133,7 +150,10 @@ def _cleared(engine: "Engine") -> bool:
                         leg=book.leg, client_order_id=record.client_order_id, why="superseded"
                     )
                 )
-    return _quiet(engine)
+    if any(book.open for book in legs):
+        engine.hold(Reason.RECOVERING, "cancelling what rests")
+        return False
+    return not hedges or trading.hedged(engine)
 
 
 def _adoption_unread(engine: "Engine", asked: e.ActionAsked) -> bool:

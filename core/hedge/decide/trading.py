@@ -24,21 +24,20 @@ MARGIN_FACTOR = Decimal("1.5")
 
 
 def decide(engine: "Engine") -> None:
-    hedged = _futures(engine)
-    _spot(engine, hedged=hedged)
+    _spot(engine, hedged=hedged(engine))
 
 
 def hedge(engine: "Engine") -> bool:
     """Bring the futures leg to its target; return whether an order was issued for it."""
     before = engine.books.futures.sequence
-    _futures(engine)
+    hedged(engine)
     return engine.books.futures.sequence > before
 
 
 # -- the futures leg -----------------------------------------------------------------------------
 
 
-def _futures(engine: "Engine") -> bool:
+def hedged(engine: "Engine") -> bool:
     """Bring the futures leg to its target; return whether it is there and nothing is open."""
     books, notes = engine.books, engine.volatile.legs[Leg.FUTURES]
     futures = books.futures

@@ -409,6 +409,41 @@ def test_a_hedge_waits_for_no_mode_to_reach_the_disk(open_desk):
     assert desk.held == (8, -8)
 
 
+@pytest.mark.parametrize("mode", [Mode.INVENTORY, Mode.LIQUIDATION])
+def test_what_the_last_run_left_open_is_hedged_before_another_begins(open_desk, mode):
+    """Or the new action finds a position, watches it in HALT, and nothing ever closes the gap."""
+    desk = open_desk()
+    if mode is Mode.LIQUIDATION:
+        desk.build()
+        desk.funding_goes()
+        desk.run(3)
+    else:
+        desk.funding(GOOD)
+        desk.work(lambda: desk.held[0] >= 2)
+    assert desk.mode is mode and desk.resting() is not None
+    desk.script[FUTURES].append("lost")
+    desk.fill(D("0.5"))
+    gap = sum(desk.held)
+    assert gap and desk.books.in_doubt
+    desk.start("default", request="r2")
+    desk.work(lambda: desk.mode is Mode.HALT and not desk.books.run.open)
+    assert not sum(desk.held)
+    assert desk.held == (desk.venue.coins, desk.venue.position)
+    assert "UNEQUAL" not in {one.key for one in desk.seen(c.RaiseAlarm)} and not desk.resting()
+
+
+def test_a_single_that_will_not_begin_on_an_open_run_sends_nothing(open_desk):
+    desk = open_desk()
+    desk.funding(GOOD)
+    desk.work(lambda: desk.held[0] >= 2)
+    desk.script[FUTURES].append("lost")
+    desk.fill()
+    sent = len(desk.orders())
+    desk.start("single", request="r2")
+    desk.run(60)
+    assert desk.exit == (6, "POSITION_FOUND") and len(desk.orders()) == sent
+
+
 def test_carried_rates_may_enter(open_desk):
     desk = open_desk()
     desk.funding(GOOD, origin=RateOrigin.CARRIED)
