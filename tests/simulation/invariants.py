@@ -55,6 +55,8 @@ TELLS = (
     "UNWIND_BLOCKED",
 )
 """How the alarms begin that tell a person of an open hedge, or of why it cannot be closed."""
+HALT_TELLS = ("UNEQUAL", "EXIT_BLOCKED", "UNREADABLE", "DIFFERS_")
+"""And in HALT, where nothing is under way: that it is open, or that this cannot be known."""
 NEVER = (-1, -1)
 ENDED = (OrderStatus.FILLED, OrderStatus.CANCELLED)
 CONTRIBUTION = attrgetter("contribution")
@@ -479,8 +481,10 @@ class Mind:
         late = ALERT_AFTER + 50 * SECOND
         long = self.gap_since and world.now - self.gap_since > late
         if long and world.now - self._gap_known_since() > late:
+            halted = books.mode is Mode.HALT and not books.in_doubt
+            tells = HALT_TELLS if halted and shell.engine.volatile.recovered else TELLS
             standing = any(
-                key.startswith(TELLS) and not alarm.settled for key, alarm in books.alarms.items()
+                key.startswith(tells) and not alarm.settled for key, alarm in books.alarms.items()
             )
             if not standing:
                 text = f"{plain(self.gap())} unhedged for {late // SECOND} s without an alarm"
