@@ -1,8 +1,26 @@
-"""Tells at the end of a run what each suite took of it."""
+"""Tells at the end of a run what each suite took of it, and keeps collections of garbage small."""
 
+import gc
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _swept() -> Iterator[None]:
+    """Collect what a module of tests left, and look at what outlives it never again.
+
+    Two thousand tests' modules and reports are half a second of each full collection.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
