@@ -197,14 +197,14 @@ class FaultPlan:
         return offset_ms * MS
 
     def halted(self, market: str, at: int) -> bool:
-        return any(
+        return bool(self.faults.halts) and any(
             halt.market == market and self._within(halt.at_s, halt.for_s, at)
             for halt in self.faults.halts
         )
 
     def muted(self, market: str, at: int) -> bool:
         """Return True while a halt also stops the quotes."""
-        return any(
+        return bool(self.faults.halts) and any(
             halt.market == market and not halt.quotes and self._within(halt.at_s, halt.for_s, at)
             for halt in self.faults.halts
         )

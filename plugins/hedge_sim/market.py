@@ -87,6 +87,8 @@ class Market:
         self._spread = int(rules.spread_bps * 10_000)
         self._keys = [dice(seed, "depth", instrument.symbol, n).getrandbits(64) for n in (0, 1)]
         self._depth_lots = int(rules.depth_quote / instrument.lot)
+        self._last: tuple[int, int | None] = (-1, None)
+        """The price last asked for, and when: a quote, a mark and a margin are of one moment."""
         lot = instrument.lot
         self._recorded_lots = {
             id(bar): (_lots(bar.bid_depth, lot), _lots(bar.ask_depth, lot))
@@ -101,8 +103,10 @@ class Market:
         return self.instrument
 
     def units_at(self, at: int) -> int | None:
-        bar = self.series.bar_at(at)
-        return None if bar is None else price_at(bar, at, self._waves)
+        if at != self._last[0]:
+            bar = self.series.bar_at(at)
+            self._last = (at, None if bar is None else price_at(bar, at, self._waves))
+        return self._last[1]
 
     def price_at(self, at: int) -> Decimal | None:
         """Return the price on the tick grid (to the nearest tick), or None in an outage."""
@@ -125,7 +129,8 @@ class Market:
         bar = self.series.bar_at(at)
         if bar is None:
             return None
-        price = price_at(bar, at, self._waves)
+        price = self.units_at(at)
+        assert price is not None
         half = bar.half_spread
         if half is None:
             half = price * self._spread // (_TWO_WAYS * 10_000)
@@ -144,8 +149,8 @@ class Market:
             symbol=self.instrument.symbol,
             bid=bid * tick,
             ask=ask * tick,
-            bid_depth=sum(bid_lots * weight // 100 for weight in _WEIGHTS) * lot,
-            ask_depth=sum(ask_lots * weight // 100 for weight in _WEIGHTS) * lot,
+            bid_depth=sum([bid_lots * weight // 100 for weight in _WEIGHTS]) * lot,
+            ask_depth=sum([ask_lots * weight // 100 for weight in _WEIGHTS]) * lot,
             bridged=bar.bridged,
             seen_at=at if seen_at is None else seen_at,
         )

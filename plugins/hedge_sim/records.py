@@ -1,5 +1,6 @@
 """What the venue writes down: one frozen record for everything that ever changed its truth."""
 
+import functools
 from decimal import Decimal
 
 import msgspec
@@ -93,6 +94,7 @@ Record = (
 )
 
 
+@functools.lru_cache(maxsize=64)
 def assets_of(symbol: str) -> tuple[str, str]:
     """Return base and quote of ``BTC/USDT`` or ``BTC/USDT:USDT``."""
     base, _, rest = symbol.partition("/")

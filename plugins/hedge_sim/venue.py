@@ -252,13 +252,13 @@ class SimVenue:
 
     def _next_due(self, after: int) -> int | None:
         """Return when the next settlement or scheduled fault is due."""
-        due = [planned.at for planned in self._planned if planned.at is not None]
-        if self._next_disconnect is not None:
-            due.append(self._next_disconnect[0])
-        settlement = self.funding.next_after(after)
-        if settlement is not None:
-            due.append(settlement)
-        return min(due, default=None)
+        due = self.funding.next_after(after)
+        if self._next_disconnect is not None and (due is None or self._next_disconnect[0] < due):
+            due = self._next_disconnect[0]
+        for planned in self._planned:
+            if planned.at is not None and (due is None or planned.at < due):
+                due = planned.at
+        return due
 
     def _tick(self) -> None:
         self._timer = None

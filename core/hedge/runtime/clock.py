@@ -46,12 +46,12 @@ class _Timer(asyncio.TimerHandle):
     """A timer with its exact time and its place in the order of asking."""
 
     due_ns = 0
-    order = 0
+    place = (0, 0)
+    """Its time and its number, in one object: a loop compares its timers all the time."""
     _scheduled: bool
 
-    def __lt__(self, other: object) -> bool:
-        assert isinstance(other, _Timer)
-        return (self.due_ns, self.order) < (other.due_ns, other.order)
+    def __lt__(self, other: "_Timer") -> bool:  # type: ignore[override] # no other kind is kept
+        return self.place < other.place
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -103,7 +103,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         timer = _Timer(due / SECOND, callback, args, self, context)
         timer.due_ns = due
         self.asked += 1
-        timer.order = self.asked
+        timer.place = (due, self.asked)
         heapq.heappush(getattr(self, "_scheduled"), timer)  # noqa: B009
         timer._scheduled = True  # noqa: SLF001 - as the base class does
         return timer
