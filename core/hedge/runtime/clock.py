@@ -12,6 +12,8 @@ from hedge.model.numbers import SECOND
 
 MAX = 0
 """A factor of zero: never wait, jump from timer to timer."""
+LOOK_EACH = 32
+"""At `MAX` the real sockets are looked at in each so many steps."""
 
 
 class _HurriedSelector(selectors.DefaultSelector):
@@ -31,13 +33,13 @@ class _HurriedSelector(selectors.DefaultSelector):
             elif timeout > 0:
                 loop.jump(timeout)
             return ready
-        if timeout is not None and timeout <= 0:
-            loop.polls += 1
-            # Real sockets (the status API) are looked at now and then; never looking would starve
-            # them, and looking at each of a million steps would cost more than the steps.
-            return super().select(0) if loop.polls % 64 == 0 else []
-        ready = super().select(None if timeout is None else 0)
-        if not ready and timeout is not None:
+        if timeout is None:
+            return super().select(None)
+        # Real sockets (the status API) are looked at now and then; never looking would starve
+        # them, and looking at each of a million steps would cost more than the steps.
+        loop.polls += 1
+        ready = super().select(0) if loop.polls % LOOK_EACH == 0 else []
+        if not ready and timeout > 0:
             loop.jump(timeout)
         return ready
 
