@@ -391,7 +391,7 @@ class Engine:
     @property
     def spot_price(self) -> Decimal:
         """Return the spot mid, or the price the target was set at before the first quote."""
-        return self.market.mids[Leg.SPOT] or self.books.target_price
+        return self.market.mid(Leg.SPOT) or self.books.target_price
 
     def leg_books(self) -> tuple[LegBook, LegBook]:
         return self.books.spot, self.books.futures

@@ -18,6 +18,7 @@ class Market:
     """Quotes, mark, funding and signs of life; rebuilt from the streams after every start."""
 
     __slots__ = (
+        "_mids",
         "account_heard_at",
         "ask_depths",
         "bid_depths",
@@ -27,14 +28,13 @@ class Market:
         "mark",
         "mark_seen_at",
         "market_heard_at",
-        "mids",
         "quotes",
         "up",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.quotes: dict[Leg, Quote | None] = {Leg.SPOT: None, Leg.FUTURES: None}
-        self.mids: dict[Leg, Decimal | None] = {Leg.SPOT: None, Leg.FUTURES: None}
+        self._mids: dict[Leg, Decimal | None] = {Leg.SPOT: None, Leg.FUTURES: None}
         """The middle of each quote, which is asked for more often than a quote comes."""
         self.market_heard_at: dict[Leg, int] = {Leg.SPOT: 0, Leg.FUTURES: 0}
         self.account_heard_at: dict[Leg, int] = {Leg.SPOT: 0, Leg.FUTURES: 0}
@@ -53,7 +53,7 @@ class Market:
         if not quote.usable:
             return
         self.quotes[leg] = quote
-        self.mids[leg] = quote.mid
+        self._mids[leg] = quote.mid
         self.market_heard_at[leg] = at
         self.broken_off.discard(leg)
         if leg is Leg.SPOT:
@@ -76,7 +76,7 @@ class Market:
         return at - self.market_heard_at[leg]
 
     def mid(self, leg: Leg) -> Decimal | None:
-        return self.mids[leg]
+        return self._mids[leg]
 
     def depth(self, *, selling: bool) -> Decimal:
         """Return the mean top-five depth a spot slice would be compared with; zero if unknown."""
