@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "core"), str(ROOT / "plugins")]
 
 from bench import stream  # noqa: E402 - the paths above come first, so that no install is needed
-from hedge.decide.engine import Engine  # noqa: E402
-from hedge.decide.events import AnyEvent, QuoteSeen  # noqa: E402
-from hedge.decide.mode import Mode  # noqa: E402
-from hedge.decide.rows import AnyEntry, belongs  # noqa: E402
-from hedge.journal import JournalLog  # noqa: E402
+from hedge.decide.engine import Engine  # noqa: E402 - as said
+from hedge.decide.events import AnyEvent, QuoteSeen  # noqa: E402 - as said
+from hedge.decide.mode import Mode  # noqa: E402 - as said
+from hedge.decide.rows import AnyEntry, belongs  # noqa: E402 - as said
+from hedge.journal import JournalLog  # noqa: E402 - as said
 
 EVENTS = 40_000
 ROUNDS = 5
@@ -197,7 +197,7 @@ def demo_bench() -> None:
 def wall(words: list[str], env: dict[str, str], codes: tuple[int, ...], proof: bytes) -> float:
     """Return the wall seconds of one command; a failure is fast, and must not count as speed."""
     began = time.perf_counter()
-    done = subprocess.run(words, env=env, capture_output=True, check=False)  # noqa: S603
+    done = subprocess.run(words, env=env, capture_output=True, check=False)  # noqa: S603 - words of our own
     took = time.perf_counter() - began
     assert done.returncode in codes and proof in done.stdout, (words, done.returncode, done.stderr)
     return took

@@ -244,7 +244,7 @@ def tripping() -> dict[str, list[str]]:
             }
             found.setdefault(key, []).extend(sorted(levels))
         for call, _ in calls(path, {"_alarm", "ShellAlarmed"}):
-            freeze = call.args[4] if len(call.args) > 4 else None  # noqa: PLR2004
+            freeze = call.args[4] if len(call.args) > 4 else None  # noqa: PLR2004 - a place among the arguments
             if text := text_of(freeze, {}):
                 found.setdefault(text, []).append("FREEZE_SPOT")
     found.pop("", None)
@@ -364,7 +364,7 @@ def _protocol(node: ast.ClassDef, bases: list[str]) -> str:
 
 def _fields(node: ast.ClassDef, head: list[str], *columns: int) -> str:
     rows = [
-        [f"`{one[0]}`", *(_cell(one[index], code=index != 3) for index in columns)]  # noqa: PLR2004
+        [f"`{one[0]}`", *(_cell(one[index], code=index != 3) for index in columns)]  # noqa: PLR2004 - the column of the words
         for one in fields(node)
     ]
     said = one_line(ast.get_docstring(node))

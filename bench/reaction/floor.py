@@ -181,7 +181,7 @@ async def from_bybit(spot: str, futures: str) -> None:
     stream.send(WSMsgType.TEXT, json.dumps({"op": "subscribe", "args": topics}).encode())
     await heard.answered()
     heard.order = Order(transport)
-    print("ready", flush=True)  # noqa: T201
+    print("ready", flush=True)  # noqa: T201 - a starter waits for it
     await stream.wait_disconnected()
 
 

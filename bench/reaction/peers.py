@@ -26,7 +26,7 @@ def ready() -> None:
 
 async def by_sdks() -> None:
     import binance  # noqa: PLC0415 - one of the two is loaded
-    from pybit.unified_trading import HTTP  # noqa: PLC0415
+    from pybit.unified_trading import HTTP  # noqa: PLC0415 - as said
 
     websocket = SPOT.replace("http", "ws")
 
@@ -65,7 +65,7 @@ async def by_sdks() -> None:
 
 
 async def by_ccxt() -> None:
-    import ccxt.pro as ccxt  # noqa: PLC0415
+    import ccxt.pro as ccxt  # noqa: PLC0415 - as said
 
     spot_ws, futures_ws = (url.replace("http", "ws") for url in (SPOT, FUTURES))
     keys = {"apiKey": KEY, "secret": SECRET, "enableRateLimit": False}

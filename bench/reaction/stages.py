@@ -69,12 +69,12 @@ class Stamps:
 
 def install(stamps: Stamps) -> None:
     from hedge.decide.engine import Engine  # noqa: PLC0415 - `hedge` is imported as its command does
-    from hedge.journal.log import JournalLog  # noqa: PLC0415
-    from hedge.runtime.pump import Pump  # noqa: PLC0415
-    from hedge.transport.line import Line, _Listener  # noqa: PLC0415
-    from hedge_binance.order_entry import OrderEntry as BinanceEntry  # noqa: PLC0415
-    from hedge_binance.orders import OrderFrames  # noqa: PLC0415
-    from hedge_bybit import order_entry as bybit  # noqa: PLC0415
+    from hedge.journal.log import JournalLog  # noqa: PLC0415 - as said
+    from hedge.runtime.pump import Pump  # noqa: PLC0415 - as said
+    from hedge.transport.line import Line, _Listener  # noqa: PLC0415 - as said
+    from hedge_binance.order_entry import OrderEntry as BinanceEntry  # noqa: PLC0415 - as said
+    from hedge_binance.orders import OrderFrames  # noqa: PLC0415 - as said
+    from hedge_bybit import order_entry as bybit  # noqa: PLC0415 - as said
 
     stamps.frame(_Listener, "_hand_over")
     stamps.wrap(Pump, "feed", before="told")
@@ -89,7 +89,7 @@ def install(stamps: Stamps) -> None:
 
 def main() -> None:
     from hedge.cli import main as cli  # noqa: PLC0415 - the paths are the starter's
-    from hedge.runtime import app  # noqa: PLC0415
+    from hedge.runtime import app  # noqa: PLC0415 - as said
 
     stamps = Stamps(Path(sys.argv[1]), int(sys.argv[2]))
     del sys.argv[1:3]

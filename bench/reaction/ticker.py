@@ -28,19 +28,19 @@ from picows import (  # noqa: E402 - the paths above come first, so that no inst
     ws_create_server,
 )
 
-from bench import stream  # noqa: E402
-from hedge.decide.mode import Mode  # noqa: E402
-from hedge.journal import JournalLog  # noqa: E402
-from hedge.journal.committer import InlineCommitter  # noqa: E402
-from hedge.model import Instrument, InstrumentKind, Leg  # noqa: E402
-from hedge.roles import VenueContext  # noqa: E402
-from hedge.runtime.clock import RealClock, new_loop  # noqa: E402
-from hedge.runtime.pump import Pump  # noqa: E402
-from hedge.runtime.sinks import market_sink  # noqa: E402
-from hedge_binance.config import BinanceSettings  # noqa: E402
-from hedge_binance.instruments import Listing  # noqa: E402
-from hedge_binance.link import Link  # noqa: E402
-from hedge_binance.market import Market  # noqa: E402
+from bench import stream  # noqa: E402 - as said
+from hedge.decide.mode import Mode  # noqa: E402 - as said
+from hedge.journal import JournalLog  # noqa: E402 - as said
+from hedge.journal.committer import InlineCommitter  # noqa: E402 - as said
+from hedge.model import Instrument, InstrumentKind, Leg  # noqa: E402 - as said
+from hedge.roles import VenueContext  # noqa: E402 - as said
+from hedge.runtime.clock import RealClock, new_loop  # noqa: E402 - as said
+from hedge.runtime.pump import Pump  # noqa: E402 - as said
+from hedge.runtime.sinks import market_sink  # noqa: E402 - as said
+from hedge_binance.config import BinanceSettings  # noqa: E402 - as said
+from hedge_binance.instruments import Listing  # noqa: E402 - as said
+from hedge_binance.link import Link  # noqa: E402 - as said
+from hedge_binance.market import Market  # noqa: E402 - as said
 
 ROUND = 10_000
 ROUNDS = 10

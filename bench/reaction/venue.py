@@ -233,9 +233,9 @@ class Course:
         kind.held = held
         goals = []
         for _ in range(count):
-            exchange._fill(placed, self.part, placed.order.limit_price, at, maker=True)  # noqa: SLF001
-            exchange._tell_order(placed, at)  # noqa: SLF001
-            exchange._tell_funds(Leg.SPOT, SPOT, at)  # noqa: SLF001
+            exchange._fill(placed, self.part, placed.order.limit_price, at, maker=True)  # noqa: SLF001 - as said
+            exchange._tell_order(placed, at)  # noqa: SLF001 - as said
+            exchange._tell_funds(Leg.SPOT, SPOT, at)  # noqa: SLF001 - as said
             floor.drain()
             house.flush()
             self._filled += self.part

@@ -27,7 +27,7 @@ hookimpl = pluggy.HookimplMarker("hedge")
 
 
 @hookspec
-def hedge_venues() -> "list[VenueSpec]":  # type: ignore[empty-body]
+def hedge_venues() -> "list[VenueSpec]":  # type: ignore[empty-body]  # pluggy calls the implementations
     """Say which venues this plugin serves, with legs, capabilities and settings type."""
 
 

@@ -20,7 +20,7 @@ VENUE = "binance"
 
 
 def _link(context: "VenueContext") -> "Link":
-    from hedge_binance.link import Link  # noqa: PLC0415
+    from hedge_binance.link import Link  # noqa: PLC0415 - light until asked for
 
     known = context.shared.get(VENUE)
     if known is None:
@@ -32,8 +32,8 @@ def _link(context: "VenueContext") -> "Link":
 @hookimpl
 def hedge_venues() -> "list[VenueSpec]":
     """Say that ``binance`` has both legs; its spot and futures wallets are two pots."""
-    from hedge.roles import Can, LegKind, VenueSpec  # noqa: PLC0415
-    from hedge_binance.config import BinanceSettings  # noqa: PLC0415
+    from hedge.roles import Can, LegKind, VenueSpec  # noqa: PLC0415 - light until asked for
+    from hedge_binance.config import BinanceSettings  # noqa: PLC0415 - light until asked for
 
     return [
         VenueSpec(
@@ -51,7 +51,7 @@ def hedge_spot_feed(venue: str, context: "VenueContext") -> "MarketFeed | None":
     """Return the feed of the spot market."""
     if venue != VENUE:
         return None
-    from hedge_binance.market import SpotFeed  # noqa: PLC0415
+    from hedge_binance.market import SpotFeed  # noqa: PLC0415 - light until asked for
 
     return SpotFeed(_link(context))
 
@@ -61,7 +61,7 @@ def hedge_futures_feed(venue: str, context: "VenueContext") -> "MarketFeed | Non
     """Return the feed of the USD-M perpetuals, marks included."""
     if venue != VENUE:
         return None
-    from hedge_binance.market import FuturesFeed  # noqa: PLC0415
+    from hedge_binance.market import FuturesFeed  # noqa: PLC0415 - light until asked for
 
     return FuturesFeed(_link(context))
 
@@ -71,7 +71,7 @@ def hedge_spot_gateway(venue: str, context: "VenueContext") -> "SpotGateway | No
     """Return the gateway to the spot account."""
     if venue != VENUE:
         return None
-    from hedge_binance.spot import BinanceSpotGateway  # noqa: PLC0415
+    from hedge_binance.spot import BinanceSpotGateway  # noqa: PLC0415 - light until asked for
 
     return BinanceSpotGateway(_link(context))
 
@@ -81,7 +81,7 @@ def hedge_futures_gateway(venue: str, context: "VenueContext") -> "FuturesGatewa
     """Return the gateway to the USD-M account."""
     if venue != VENUE:
         return None
-    from hedge_binance.futures import BinanceFuturesGateway  # noqa: PLC0415
+    from hedge_binance.futures import BinanceFuturesGateway  # noqa: PLC0415 - light until asked for
 
     return BinanceFuturesGateway(_link(context))
 
@@ -91,7 +91,7 @@ def hedge_funding_source(venue: str, context: "VenueContext") -> "FundingSource 
     """Return the funding of the USD-M perpetuals."""
     if venue != VENUE:
         return None
-    from hedge_binance.funding import BinanceFundingSource  # noqa: PLC0415
+    from hedge_binance.funding import BinanceFundingSource  # noqa: PLC0415 - light until asked for
 
     return BinanceFundingSource(_link(context))
 
@@ -101,6 +101,6 @@ def hedge_account_check(venue: str, context: "VenueContext") -> "AccountCheck | 
     """Return what the doctor asks."""
     if venue != VENUE:
         return None
-    from hedge_binance.check import BinanceAccountCheck  # noqa: PLC0415
+    from hedge_binance.check import BinanceAccountCheck  # noqa: PLC0415 - light until asked for
 
     return BinanceAccountCheck(_link(context))

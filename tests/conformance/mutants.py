@@ -65,7 +65,7 @@ def writes(when: str, error: str) -> tuple[str, str]:
     async def write(self, *given, **named):
         try:
             return await super().write(*given, **named)
-        except Exception as error:
+        except Exception as error:  # the fault, planted: it looks at whatever comes
             if {when}:
                 raise {error} from None
             raise
@@ -235,7 +235,7 @@ MUTANTS = (
                 return []
             try:
                 return list(take(row))
-            except Exception:
+            except Exception:  # the fault, planted: one bad row ends it all
                 dead.append(row)
                 raise
 """)),
@@ -259,7 +259,7 @@ MUTANTS = (
     async def market(self, symbol):
         try:
             return await super().market(symbol)
-        except Exception:
+        except Exception:  # the fault, planted: no error of ours is left
             raise KeyError(symbol) from None
 """)),
     of("errors.wrong_key", '"KEY MAC ', '"'),

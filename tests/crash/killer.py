@@ -169,7 +169,7 @@ class Killer:
         while process.poll() is None and time.monotonic() < until:
             if state() != before:
                 return True
-            time.sleep(GLANCE_S)
+            time.sleep(GLANCE_S)  # nobody tells when SQLite writes a page: only looking shows it
         return False
 
     def commit(self, process: Process) -> bool:

@@ -212,7 +212,7 @@ def abandon(session: Session) -> None:
         session._held.pop().release()
     session.log.close()
     for shared in (session.roles.spot_gateway, session.roles.futures_gateway):
-        truth = shared.venue.truth  # type: ignore[attr-defined]
+        truth = shared.venue.truth
         with contextlib.suppress(LockHeld, ValueError):
             truth.close()
 

@@ -384,7 +384,7 @@ def bury(session: Session, loop: VirtualLoop, clock: VirtualClock, *, arrives: b
     if hasattr(session, "log"):
         session.log.close()
     for gateway in (session.roles.spot_gateway, session.roles.futures_gateway):
-        truth: Any = gateway.venue.truth  # type: ignore[attr-defined] # the simulated one's
+        truth: Any = gateway.venue.truth
         with contextlib.suppress(LockHeld, ValueError):
             truth.close()
 

@@ -29,7 +29,7 @@ deposits = st.tuples(
 )
 
 
-def fill_of(account: Account, number: int, action: tuple) -> Fill:  # type: ignore[type-arg]
+def fill_of(account: Account, number: int, action: tuple) -> Fill:
     _, symbol, side, lot, tick, maker, mode = action
     quantity, price = Decimal(lot) / 10**6, Decimal(tick) / 100
     fees = Fees(fee_mode=mode, coin_price=Decimal(617))
@@ -41,7 +41,7 @@ def fill_of(account: Account, number: int, action: tuple) -> Fill:  # type: igno
 
 
 @given(st.lists(st.one_of(trades, fundings, deposits), max_size=60), prices)
-def test_cash_coins_positions_fees_and_funding_conserve_exactly(actions: list, tick: int):  # type: ignore[type-arg]
+def test_cash_coins_positions_fees_and_funding_conserve_exactly(actions: list, tick: int):
     account = Account()
     coins: dict[str, Fraction] = {"USDT": Fraction(0), "BTC": Fraction(0), "BNB": Fraction(0)}
     perp_cash = perp_size = fees = Fraction(0)
@@ -88,7 +88,7 @@ def test_cash_coins_positions_fees_and_funding_conserve_exactly(actions: list, t
 
 
 @given(st.lists(st.tuples(st.integers(-1000, 1000), st.integers(1, 10**7)), max_size=40))
-def test_a_flat_position_costs_nothing_and_has_told_all_its_profit(trades: list):  # type: ignore[type-arg]
+def test_a_flat_position_costs_nothing_and_has_told_all_its_profit(trades: list):
     holding = Holding()
     cash = realised = Decimal(0)
     for lot, tick in [t for t in trades if t[0]]:

@@ -103,7 +103,7 @@ def fixture(name: str) -> Any:
 
 
 def listed(answer: Any) -> Row:
-    return answer["result"]["list"][0]  # type: ignore[no-any-return]
+    return answer["result"]["list"][0]
 
 
 def compare(kind: str, theirs: Row, *, beside: frozenset[str] = frozenset()) -> None:

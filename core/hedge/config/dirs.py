@@ -27,7 +27,7 @@ def state_dir(given: Path | None, environ: Mapping[str, str]) -> Path:
     if environ.get("HOME", "").startswith("/") and os.name == "posix":
         # what platformdirs answers on Linux, without its 15 ms in every `hedge status`
         return Path(environ["HOME"]) / ".local" / "state" / "hedge"
-    import platformdirs  # noqa: PLC0415
+    import platformdirs  # noqa: PLC0415 - see above
 
     return Path(platformdirs.user_state_path("hedge"))
 

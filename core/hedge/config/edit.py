@@ -22,7 +22,7 @@ def allowed_in(path: Path) -> tuple[str, ...]:
 def change_allowed(path: Path, *, drop: Sequence[str], add: Sequence[str]) -> None:
     """Take lines out of ``[plugins] allow`` and put others in; `ConfigError` if it cannot be."""
     import tomlkit  # noqa: PLC0415 - nothing else writes into a file of the user's
-    from tomlkit.items import Array  # noqa: PLC0415
+    from tomlkit.items import Array  # noqa: PLC0415 - as said
 
     allowed_in(path)
     document: Any = tomlkit.parse(read_text(path)[0])

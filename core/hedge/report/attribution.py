@@ -361,7 +361,7 @@ def _unmeasured(found: Facts, since: int | None, until: int | None, limit: Decim
         why=(
             f"{count} measurement{'' if count == 1 else 's'} of both accounts in the journal:"
             " two are needed to compare"
-            if count < 2  # noqa: PLR2004
+            if count < 2  # noqa: PLR2004 - a beginning and an end
             else "no two measurements of both accounts lie in this stretch"
         ),
         later=None,

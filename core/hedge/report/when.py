@@ -36,7 +36,7 @@ def parse_when(text: str, now: int) -> int:
     if age is not None:
         return now - int(age[1]) * UNITS[age[2]]
     if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?Z?", text):
-        text = f"{day(now // DAY)} {text.zfill(5) if len(text) < 5 else text}"  # noqa: PLR2004
+        text = f"{day(now // DAY)} {text.zfill(5) if len(text) < 5 else text}"  # noqa: PLR2004 - of HH:MM
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

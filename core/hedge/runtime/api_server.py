@@ -33,7 +33,7 @@ LOOPBACK = "127.0.0.1"
 class UnixSocket:
     """A listening place that only our user can reach: mode 0600 in a directory of mode 0700."""
 
-    def __init__(self, runtime_dir: Path, *, fallback: Path = Path("/tmp")) -> None:  # noqa: S108
+    def __init__(self, runtime_dir: Path, *, fallback: Path = Path("/tmp")) -> None:  # noqa: S108 - a directory of our own is made in it, mode 0700
         directory = private_directory(runtime_dir / ".sockets")
         name = f"{os.getpid()}-{secrets.token_hex(2)}"
         self.path = directory / name
@@ -80,7 +80,7 @@ def loopback_socket(listen: str) -> socket.socket:
 class _Guarded(H11Protocol):
     """Counts connections, knows who called, and lets a request drop its own connection."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # asyncio's own says BaseTransport
         super().connection_made(transport)
         by = _caller(transport)
         if by is None or len(self.connections) > CONNECTIONS_MAX:

@@ -230,7 +230,7 @@ class App:
             session.fail(error)
 
     def _say(self, text: str) -> None:
-        print(f"hedge: {self._redactor.text(text)}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"hedge: {self._redactor.text(text)}", file=sys.stderr, flush=True)  # noqa: T201 - for who started it, or the unit's own log
 
     # -- views -----------------------------------------------------------------------------------
 

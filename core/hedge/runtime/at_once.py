@@ -86,7 +86,7 @@ class AtOnce:
             # decimals) is unset by a later one, and is nobody else's meanwhile.
             rest = self._context.run(_Rest, work)
         finally:
-            asyncio._leave_task(loop, task)  # noqa: SLF001
+            asyncio._leave_task(loop, task)  # noqa: SLF001 - as its counterpart above
         given.set_result(rest)
         loop.call_soon(self._refill)
         return task

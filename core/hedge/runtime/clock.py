@@ -106,7 +106,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         timer.due_ns = due
         self.asked += 1
         timer.place = (due, self.asked)
-        heapq.heappush(getattr(self, "_scheduled"), timer)  # noqa: B009
+        heapq.heappush(getattr(self, "_scheduled"), timer)  # noqa: B009 - the stubs of typeshed do not know it
         timer._scheduled = True  # noqa: SLF001 - as the base class does
         return timer
 

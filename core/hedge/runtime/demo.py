@@ -147,10 +147,10 @@ def _run_in(state_dir: Path, seed: int, *, fast: bool, as_json: bool) -> int:
     report = attribution.attribute(story.rows)
     document = {"seed": seed, **data, "report": render.as_data(report)}
     if as_json:
-        print(render.envelope(SCHEMA, time.time_ns(), document), end="")  # noqa: T201
+        print(render.envelope(SCHEMA, time.time_ns(), document), end="")  # noqa: T201 - what the command answers
     else:
         tell("")
-        print(render.text(report))  # noqa: T201
+        print(render.text(report))  # noqa: T201 - what the command answers
         _sum_up(data)
     if end.exit_code or not data["agrees"]:
         raise NotHedged(f"the demo did not end as it should: {end.reason}: {end.text}")
@@ -210,7 +210,7 @@ def _facts(session: Session, story: Story, end: c.EndRun) -> dict[str, Any]:
 
 def _sum_up(data: dict[str, Any]) -> None:
     final = data["final"]
-    print(  # noqa: T201
+    print(  # noqa: T201 - what the command answers
         f"\nended {final['mode']}: spot {final['spot']}, futures {final['futures']}; the venue says"
         f" {data['venue']['spot']} and {data['venue']['futures']}\n"
         f"never more than {data['max_unhedged_usd']} unhedged (bound {data['exposure_max']});"

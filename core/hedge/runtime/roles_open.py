@@ -158,7 +158,7 @@ async def _close(role: Closable, name: str) -> None:
         async with asyncio.timeout(CLOSE_S):
             await role.__aexit__(None, None, None)
     except TimeoutError:
-        print(f"hedge: {name} did not close within {CLOSE_S} s", file=sys.stderr)  # noqa: T201
+        print(f"hedge: {name} did not close within {CLOSE_S} s", file=sys.stderr)  # noqa: T201 - on the way out, for the terminal
 
 
 def _context(

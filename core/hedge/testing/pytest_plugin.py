@@ -88,8 +88,8 @@ class Venue(pytest.Collector):
 def stand_of(config: pytest.Config, venue: str) -> "Stand":
     """Return what the options say of one venue."""
     from hedge.model import Leg  # noqa: PLC0415 - only where it is asked for
-    from hedge.testing.cards import Level  # noqa: PLC0415
-    from hedge.testing.run import Stand, made_of  # noqa: PLC0415
+    from hedge.testing.cards import Level  # noqa: PLC0415 - only where it is asked for
+    from hedge.testing.run import Stand, made_of  # noqa: PLC0415 - only where it is asked for
 
     testbeds = dict(one.partition("=")[::2] for one in config.getoption("--hedge-testbed"))
     return Stand(
@@ -114,7 +114,7 @@ class CardItem(pytest.Item):
 
     def runtest(self) -> None:
         """Play the card, or skip it with the reason."""
-        from hedge.testing.run import Lacking, play, why_skipped  # noqa: PLC0415
+        from hedge.testing.run import Lacking, play, why_skipped  # noqa: PLC0415 - only where it is asked for
 
         reason = why_skipped(self.card, self.stand)
         if not reason:
@@ -129,9 +129,9 @@ class CardItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: Any, **__: Any) -> str:
         """Say what is missing in a few lines, and where; no traceback of ours."""
-        from hedge.errors import HedgeError  # noqa: PLC0415
-        from hedge.testing.cards import Failed  # noqa: PLC0415
-        from hedge.testing.desk import where  # noqa: PLC0415
+        from hedge.errors import HedgeError  # noqa: PLC0415 - only where it is asked for
+        from hedge.testing.cards import Failed  # noqa: PLC0415 - only where it is asked for
+        from hedge.testing.desk import where  # noqa: PLC0415 - only where it is asked for
 
         error = excinfo.value
         text = " ".join(str(error).split())

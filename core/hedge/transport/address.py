@@ -96,7 +96,7 @@ async def _resolve(address: Address) -> list[tuple[int, Any]]:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return [(family, target) for family, _, _, _, target in found]
-    return [(socket.AF_INET if version == 4 else socket.AF_INET6, (host, port))]  # noqa: PLR2004
+    return [(socket.AF_INET if version == 4 else socket.AF_INET6, (host, port))]  # noqa: PLR2004 - IPv4's number is its name
 
 
 def hang_up(sock: socket.socket) -> None:

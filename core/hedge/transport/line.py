@@ -31,7 +31,7 @@ _BINARY = WSMsgType.BINARY
 _CONTINUATION = WSMsgType.CONTINUATION
 _CLOSE = WSMsgType.CLOSE
 # Not `getLogger`: it is nobody's child, so that no configuration of a host can wake it.
-_QUIET = logging.Logger("picows", logging.CRITICAL + 1)  # noqa: LOG001
+_QUIET = logging.Logger("picows", logging.CRITICAL + 1)  # noqa: LOG001 - see above
 """What picows would log goes to the trouble sink instead; a flood must not fill a disk."""
 
 

@@ -35,7 +35,7 @@ def put(folder: Path, text: str = HEDGE) -> Path:
 
 def at(folder: Path, **more: object) -> Resolved:
     given_ = {"environ": {}, "cwd": folder, **more}
-    return resolve(**given_)  # type: ignore[arg-type]
+    return resolve(**given_)
 
 
 def test_precedence_from_default_to_add(tmp_path: Path) -> None:

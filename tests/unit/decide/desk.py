@@ -175,7 +175,7 @@ class Venue:
             )
         )
 
-    def execution(self, leg, side, quantity, price, at, kind=FillKind.TRADE):  # noqa: PLR0917
+    def execution(self, leg, side, quantity, price, at, kind=FillKind.TRADE):  # noqa: PLR0917 - read like the words of an execution
         self.serial += 1
         rate, asset = self.fee[leg]
         in_coin = asset == "COIN"

@@ -171,7 +171,7 @@ def test_a_wrapper_wraps_whatever_was_returned(tmp_path: Path, make) -> None:
     host = host_of(tmp_path, "acme")
     host.load("wrap")
     feed, provider = host.spot_feed("acme", context())
-    assert feed.wrapped  # type: ignore[attr-defined]
+    assert feed.wrapped
     assert provider == "acme (hedge-acme 1.2.0)"
 
 
@@ -232,12 +232,12 @@ def test_an_extra_whose_package_is_absent_names_the_install_line(tmp_path: Path,
 def test_settings_are_checked_against_the_plugins_model(tmp_path: Path, make) -> None:
     make("acme")
     good = host_of(tmp_path, "acme", venues={"acme": {"seed": "3", "environment": "testnet"}})
-    assert good.settings("acme").seed == 3  # type: ignore[attr-defined]
+    assert good.settings("acme").seed == 3
     assert good.environment("acme") == "testnet"
     both = host_of(
         tmp_path, "acme", venues={"acme": {"seed": 3}, "acme:x": {"environment": "demo"}}
     )
-    assert (both.settings("acme:x").seed, both.environment("acme:x")) == (3, "demo")  # type: ignore[attr-defined]
+    assert (both.settings("acme:x").seed, both.environment("acme:x")) == (3, "demo")
     bad = host_of(tmp_path, "acme", venues={"acme": {"sed": 3, "seed": "x"}})
     with pytest.raises(ConfigError) as caught:
         bad.settings("acme")

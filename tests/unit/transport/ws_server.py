@@ -60,7 +60,7 @@ class Peer:
 
     def deafen(self) -> None:
         """Be half open from now on: nothing is read, nothing is said, nothing is closed."""
-        self.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        self.writer.transport.pause_reading()
 
     async def upgrade(self) -> None:
         self.request = await self.reader.readuntil(b"\r\n\r\n")

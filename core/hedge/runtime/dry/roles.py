@@ -132,16 +132,16 @@ class DryGateway(_Over):
     async def place_order(self, order: Order) -> OrderReport:
         return self._account.place(order, self._clock.now())
 
-    async def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:  # noqa: ARG002
+    async def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:  # noqa: ARG002 - the role's signature
         return self._account.cancel(client_order_id, self._clock.now())
 
     async def read_clock(self) -> int:
         return self._clock.now()
 
-    async def read_order(self, symbol: str, client_order_id: str) -> OrderReport:  # noqa: ARG002
+    async def read_order(self, symbol: str, client_order_id: str) -> OrderReport:  # noqa: ARG002 - the role's signature
         return self._account.find(client_order_id)
 
-    async def read_open_orders(self, symbol: str) -> tuple[OrderReport, ...]:  # noqa: ARG002
+    async def read_open_orders(self, symbol: str) -> tuple[OrderReport, ...]:  # noqa: ARG002 - the role's signature
         return tuple(one.report() for one in self._account.open(self._leg))
 
     async def read_fills(self, symbol: str, since: int) -> tuple[Fill, ...]:
@@ -160,7 +160,7 @@ class DryGateway(_Over):
     async def read_position_mode(self) -> PositionMode:
         return PositionMode.ONE_WAY
 
-    async def read_margin(self, symbol: str) -> Margin:  # noqa: ARG002
+    async def read_margin(self, symbol: str) -> Margin:  # noqa: ARG002 - the role's signature
         cash = self._account.cash[Leg.FUTURES]
         return Margin(free=cash, wallet=cash)
 
