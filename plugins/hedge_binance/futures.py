@@ -1,6 +1,7 @@
 """The futures leg: orders on one connection, the account's news on another, reads over REST."""
 
 import contextlib
+from collections import OrderedDict
 from decimal import Decimal
 
 import msgspec
@@ -45,7 +46,7 @@ class LiteFills:
     """
 
     def __init__(self) -> None:
-        self._orders: dict[int, Filled] = {}
+        self._orders: OrderedDict[int, Filled] = OrderedDict()
 
     def add(self, order_id: int, trade_id: int, quantity: Decimal) -> Decimal | None:
         """Return what is known to be filled; None where that is nothing new."""
@@ -66,7 +67,7 @@ class LiteFills:
         if found is None:
             found = self._orders[order_id] = Filled()
             if len(self._orders) > LITE_KEPT:
-                del self._orders[next(iter(self._orders))]
+                self._orders.popitem(last=False)
         return found
 
 

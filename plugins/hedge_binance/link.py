@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Coroutine
 from decimal import Decimal
 from types import TracebackType
@@ -45,14 +45,14 @@ class OrderIds:
     """The newest orders' client ids by the venue's: fills that are read name only the latter."""
 
     def __init__(self) -> None:
-        self._ids: dict[int, str] = {}
+        self._ids: OrderedDict[int, str] = OrderedDict()
 
     def note(self, order_id: int, client_id: str) -> None:
         if order_id in self._ids:
             return
         self._ids[order_id] = client_id
         if len(self._ids) > IDS_KEPT:
-            del self._ids[next(iter(self._ids))]
+            self._ids.popitem(last=False)
 
     def get(self, order_id: int) -> str | None:
         return self._ids.get(order_id)

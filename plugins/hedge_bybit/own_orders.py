@@ -5,30 +5,28 @@ our id. It becomes a report of the order's cumulative quantity here, and the fil
 fee, follows from topic ``execution``: neither counts twice.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TypeVar
 
 import msgspec
 
-from hedge.model import Order, OrderReport, ReportedStatus
+from hedge.model import Fill, Order, OrderReport, ReportedStatus
 from hedge.model.numbers import ZERO
+from hedge.transport import Once
 
 ORDERS_KEPT = 2_048
 EARLY_KEPT = 512
 """Early executions of orders whose id has not come yet; the oldest give way."""
-SEEN_KEPT = 8_192
 
-K = TypeVar("K")
 Ended = Callable[[OrderReport], None]
-ExecutionKey = tuple[str, str, str]
-"""Unified symbol, execution id and side: both sides of a trade with oneself have one id."""
 
 
 class Early(msgspec.Struct, frozen=True, gc=False):
     """One execution without a fee."""
 
-    key: ExecutionKey
+    key: tuple[str, str, str]
+    """Unified symbol, execution id and side: both sides of a trade with oneself have one id."""
     venue_order_id: str
     quantity: Decimal
     filled_at: int
@@ -77,12 +75,12 @@ class OwnOrders:
     """
 
     def __init__(self) -> None:
-        self._orders: dict[str, Known] = {}
+        self._orders: OrderedDict[str, Known] = OrderedDict()
         self._names: dict[str, Known] = {}
-        self._waiting: dict[str, list[Early]] = {}
+        self._waiting: OrderedDict[str, list[Early]] = OrderedDict()
         self._waiting_count = 0
-        self._seen_early: dict[ExecutionKey, None] = {}
-        self._seen: dict[ExecutionKey, None] = {}
+        self._early_once = Once()
+        self._fills_once = Once()
 
     def placed(self, order: Order) -> Known:
         """Remember an order about to be sent."""
@@ -124,7 +122,7 @@ class OwnOrders:
 
         Without an id of ours it waits for the answer, or the report, that names its order.
         """
-        if not _first(self._seen_early, early.key):
+        if not self._early_once.new((early,)):
             return None
         if client_order_id:
             self.named(client_order_id, early.venue_order_id)
@@ -140,17 +138,15 @@ class OwnOrders:
         _tell_end(known, report)
         return report
 
-    def executed(
-        self, key: ExecutionKey, venue_order_id: str, client_order_id: str, quantity: Decimal
-    ) -> bool:
+    def executed(self, fill: Fill) -> bool:
         """Take an execution with its fee; return False for one that was taken already."""
-        if not _first(self._seen, key):
+        if not self._fills_once.new((fill,)):
             return False
-        if client_order_id:
-            self.named(client_order_id, venue_order_id)
-        known = self._names.get(venue_order_id)
+        if fill.client_order_id:
+            self.named(fill.client_order_id, fill.venue_order_id)
+        known = self._names.get(fill.venue_order_id)
         if known is not None:
-            known.itemised += quantity
+            known.itemised += fill.quantity
         return True
 
     def reported(self, symbol: str, report: OrderReport) -> OrderReport:
@@ -175,7 +171,7 @@ class OwnOrders:
         known = Known(client_order_id=client_order_id, symbol=symbol, quantity=quantity)
         self._orders[client_order_id] = known
         if len(self._orders) > ORDERS_KEPT:
-            gone = self._orders.pop(next(iter(self._orders)))
+            _, gone = self._orders.popitem(last=False)
             self._names.pop(gone.venue_order_id, None)
         return known
 
@@ -183,7 +179,7 @@ class OwnOrders:
         self._waiting.setdefault(early.venue_order_id, []).append(early)
         self._waiting_count += 1
         while self._waiting_count > EARLY_KEPT:
-            gone = self._waiting.pop(next(iter(self._waiting)))
+            _, gone = self._waiting.popitem(last=False)
             self._waiting_count -= len(gone)
 
 
@@ -193,13 +189,3 @@ def _tell_end(known: Known, report: OrderReport) -> None:
         waiting, known.on_end = known.on_end, []
         for tell in waiting:
             tell(report)
-
-
-def _first(seen: dict[K, None], key: K) -> bool:
-    """Note ``key``; return whether it is new."""
-    if key in seen:
-        return False
-    seen[key] = None
-    if len(seen) > SEEN_KEPT:
-        del seen[next(iter(seen))]
-    return True

@@ -236,10 +236,8 @@ class UserStream:
         if row.exec_type == parse.FUNDING:
             listener.tell(parse.streamed_payment(row, listing))
             return
-        own = self._own
-        fill = parse.fill(row, listing, own.client_order_id(row.order_id))
-        key = (listing.symbol, row.exec_id, row.side)
-        if own.executed(key, row.order_id, row.order_link_id, fill.quantity):
+        fill = parse.fill(row, listing, self._own.client_order_id(row.order_id))
+        if self._own.executed(fill):
             listener.tell(fill)
 
     def _orders(self, rows: Sequence[OrderRow]) -> None:

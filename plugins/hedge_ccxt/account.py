@@ -25,7 +25,7 @@ from hedge.model import (
 )
 from hedge.model.numbers import HOUR, MS, SECOND
 from hedge.roles import AccountNews, AccountSink, Clock
-from hedge.transport import ClockOffset
+from hedge.transport import ClockOffset, Once
 from hedge_ccxt import parse
 from hedge_ccxt.config import CcxtSettings
 from hedge_ccxt.line import Line
@@ -45,7 +45,6 @@ SOON = 150 * MS
 """After a fill, how long until position and balances are read: several fills make one reading."""
 PAID_BACK = HOUR
 """How late a venue may list a settlement."""
-PAID_KEPT = 512
 UP = StreamUp(kind=StreamKind.ACCOUNT)
 ALIVE = StreamAlive(kind=StreamKind.ACCOUNT)
 
@@ -77,7 +76,7 @@ class Account:
         self._settings = settings
         self._rates = rates
         """Of a perpetual: its settlements are told here, too."""
-        self._paid: dict[str, None] = {}
+        self._paid = Once()
         self._paid_at = 0
         self._sinks: tuple[AccountSink, ...] = ()
         self._streams = line.has("watchOrders") and line.has("watchMyTrades")
@@ -263,15 +262,11 @@ class Account:
         now = self._clock.now()
         if self._rates is None or now - self._paid_at < self._settings.payments_ms * MS:
             return
-        since = self._paid_since
-        for paid in await self._rates.payments(self._listing, since, quantity):
+        payments = await self._rates.payments(self._listing, self._paid_since, quantity)
+        for paid in self._paid.new(payments):
             self._paid_since = max(self._paid_since, paid.settled_at - PAID_BACK)
-            if paid.payment_id not in self._paid:
-                self._paid[paid.payment_id] = None
-                self._tell(paid)
+            self._tell(paid)
         self._paid_at = now
-        while len(self._paid) > PAID_KEPT:
-            del self._paid[next(iter(self._paid))]
 
     def _new(self, key: str, now: Position | tuple[Balance, ...]) -> bool:
         """Return whether it differs from what was told last, but for its time."""

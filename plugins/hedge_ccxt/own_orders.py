@@ -5,6 +5,7 @@ order reports and what its fills add up to are kept side by side, a fill counts 
 it, and an order whose fills lag behind its report is owed them.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -12,9 +13,9 @@ import msgspec
 
 from hedge.model import Fill, Order, OrderReport, ReportedStatus
 from hedge.model.numbers import ZERO
+from hedge.transport import Once
 
 ORDERS_KEPT = 2_048
-SEEN_KEPT = 8_192
 
 
 class Known(msgspec.Struct, kw_only=True):
@@ -47,10 +48,10 @@ class OwnOrders:
     """The orders of one account; bounded."""
 
     def __init__(self) -> None:
-        self._orders: dict[str, Known] = {}
+        self._orders: OrderedDict[str, Known] = OrderedDict()
         self._names: dict[str, Known] = {}
-        self._seen: dict[str, None] = {}
-        self._learned: dict[str, str] = {}
+        self._learned: OrderedDict[str, str] = OrderedDict()
+        self._fills_once = Once()
 
     def placed(self, order: Order) -> Known:
         known = self._keep(order.client_order_id, order.symbol, order.quantity)
@@ -72,7 +73,7 @@ class OwnOrders:
         """Keep what an order of another process, or of the venue itself, is called."""
         self._learned[venue_order_id] = client_order_id
         if len(self._learned) > ORDERS_KEPT:
-            del self._learned[next(iter(self._learned))]
+            self._learned.popitem(last=False)
 
     def open_of(self, symbol: str) -> list[Known]:
         return [one for one in self._of(symbol) if one.open]
@@ -100,11 +101,8 @@ class OwnOrders:
 
     def executed(self, fill: Fill) -> bool:
         """Take a fill; return False for one that was taken already."""
-        if fill.key in self._seen:
+        if not self._fills_once.new((fill,)):
             return False
-        self._seen[fill.key] = None
-        if len(self._seen) > SEEN_KEPT:
-            del self._seen[next(iter(self._seen))]
         known = self._orders.get(fill.client_order_id) or self._names.get(fill.venue_order_id)
         if known is not None:
             self._name(known, fill.venue_order_id)
@@ -123,6 +121,6 @@ class OwnOrders:
         known = Known(client_order_id=client_order_id, symbol=symbol, quantity=quantity)
         self._orders[client_order_id] = known
         if len(self._orders) > ORDERS_KEPT:
-            gone = self._orders.pop(next(iter(self._orders)))
+            _, gone = self._orders.popitem(last=False)
             self._names.pop(gone.venue_order_id, None)
         return known

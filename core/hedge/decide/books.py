@@ -5,6 +5,7 @@ The journal alone rebuilds them. Nothing here looks at a price, a quote's age or
 """
 
 import hashlib
+from collections import OrderedDict
 from decimal import Decimal
 
 import msgspec
@@ -63,7 +64,7 @@ class Books:
         self.trip_texts: dict[str, str] = {}
         self.alarms: dict[str, Alarm] = {}
         self.tally = FundingTally()
-        self.payments: dict[str, None] = {}
+        self.payments: OrderedDict[str, None] = OrderedDict()
         self.funding_cash = ZERO
         self.paused = False
         self.stopping_at = 0
@@ -99,7 +100,7 @@ class Books:
             return False
         self.payments[payment.payment_id] = None
         if len(self.payments) > PAYMENTS_KEPT:
-            del self.payments[next(iter(self.payments))]
+            self.payments.popitem(last=False)
         self.funding_cash += payment.cash
         return True
 

@@ -4,6 +4,7 @@ They change in two ways only, and the same ways in life and in replay: a journal
 absorbed, or a journalled command enacted. Nothing here looks at a price or a clock.
 """
 
+from collections import OrderedDict
 from decimal import Decimal
 from typing import Any
 
@@ -79,10 +80,11 @@ class LegBook:
         """Signed base: fills net of base fees, adopted coins, external differences."""
         self.external = ZERO
         """What of ``held`` was booked without an execution, and so without a price and cash."""
-        self.orders: dict[str, OrderRecord] = {}
+        # Ordered ones give up their oldest at once; a dict would look over all it gave up before.
+        self.orders: OrderedDict[str, OrderRecord] = OrderedDict()
         self.open: dict[str, OrderRecord] = {}
         self.by_venue_id: dict[str, str] = {}
-        self.fill_keys: dict[str, None] = {}
+        self.fill_keys: OrderedDict[str, None] = OrderedDict()
         self.unmatched: dict[str, Fill] = {}
         self.owed: dict[str, OrderRecord] = {}
         """Orders whose cumulative quantity is ahead of the fills that have been itemised."""
@@ -160,10 +162,9 @@ class LegBook:
         self.orders[record.client_order_id] = record
         self.open[record.client_order_id] = record
         while len(self.orders) > ORDERS_KEPT:
-            oldest = next(iter(self.orders))
-            if oldest in self.open:
+            if next(iter(self.orders)) in self.open:
                 break
-            gone = self.orders.pop(oldest)
+            _, gone = self.orders.popitem(last=False)
             self.by_venue_id.pop(gone.venue_order_id, None)
 
     def _advance(self, record: OrderRecord, trigger: o.OrderTrigger, at: int) -> bool:
@@ -249,9 +250,7 @@ class LegBook:
             self.unmatched[key] = fill
             return not known
         self.unmatched.pop(key, None)
-        self.fill_keys[key] = None
-        if len(self.fill_keys) > FILLS_KEPT:
-            del self.fill_keys[next(iter(self.fill_keys))]
+        self._settle(key)
         if fill.kind is FillKind.UNKNOWN:
             return True  # quarantined: the position says what it was, not this word (F26)
         if record is None:
@@ -317,8 +316,13 @@ class LegBook:
     def spend_unmatched(self) -> None:
         """Forget fills of unknown owner: what they did stands in a difference that was booked."""
         for key in self.unmatched:
-            self.fill_keys[key] = None
+            self._settle(key)
         self.unmatched.clear()
+
+    def _settle(self, key: str) -> None:
+        self.fill_keys[key] = None
+        if len(self.fill_keys) > FILLS_KEPT:
+            self.fill_keys.popitem(last=False)
 
     def _book_foreign(self, fill: Fill, at: int) -> None:
         """Book what somebody else's order did: always on futures, on spot only by its rule."""

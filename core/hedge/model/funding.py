@@ -54,3 +54,8 @@ class FundingPayment(msgspec.Struct, frozen=True, kw_only=True):
     cash: Decimal
     asset: str
     settled_at: int
+
+    @property
+    def key(self) -> str:
+        """Return what makes the payment unique, as `Fill.key` does a fill."""
+        return self.payment_id

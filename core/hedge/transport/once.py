@@ -1,5 +1,6 @@
-"""What was told already: streams repeat themselves, and a fill counts once."""
+"""What was told already: streams repeat themselves, and each fill and payment counts once."""
 
+from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from typing import Protocol, TypeVar
 
@@ -19,7 +20,7 @@ class Once:
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
-        self._seen: dict[Hashable, None] = {}
+        self._seen: OrderedDict[Hashable, None] = OrderedDict()
 
     def new(self, found: Iterable[T]) -> list[T]:
         """Return those that were not seen before, and remember them."""
@@ -29,5 +30,5 @@ class Once:
                 self._seen[one.key] = None
                 fresh.append(one)
         while len(self._seen) > self._kept:
-            del self._seen[next(iter(self._seen))]
+            self._seen.popitem(last=False)
         return fresh

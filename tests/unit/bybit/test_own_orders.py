@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from bybit_rows import order
 
-from hedge.model import OrderReport, ReportedStatus
+from hedge.model import Fill, Leg, OrderReport, ReportedStatus, Side
+from hedge.transport.once import KEPT
 from hedge_bybit.own_orders import EARLY_KEPT, ORDERS_KEPT, Early, OwnOrders
 
 D = Decimal
@@ -21,7 +22,12 @@ def early(number, quantity="0.2", venue_order_id="venue-1"):
 
 
 def told(own, number, quantity="0.2", name=ID):
-    return own.executed((SYMBOL, f"exec-{number}", "Sell"), "venue-1", name, D(quantity))
+    return own.executed(
+        Fill(
+            leg=Leg.FUTURES, symbol=SYMBOL, fill_id=f"exec-{number}", side=Side.SELL,
+            client_order_id=name, venue_order_id="venue-1", quantity=D(quantity), price=D(50_000),
+        )
+    )  # fmt: skip
 
 
 def reported(filled, status=ReportedStatus.WORKING, quantity="0.5"):
@@ -158,3 +164,6 @@ def test_everything_is_bounded():
     last = own.placed(order(client_order_id="last"))
     own.named("last", f"nobody-{EARLY_KEPT + 9}")
     assert last.filled == D("0.2")
+    assert all(told(own, number, name="") for number in range(KEPT + 1))
+    assert told(own, 0, name=""), "the oldest execution was forgotten"
+    assert not told(own, KEPT, name="")

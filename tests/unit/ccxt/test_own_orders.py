@@ -5,8 +5,11 @@ Method: reports and fills of one order in every order of arrival.
 import itertools
 from decimal import Decimal
 
+import msgspec
+
 from hedge.model import Fill, Leg, Order, OrderReport, ReportedStatus, Side, TimeInForce
-from hedge_ccxt.own_orders import OwnOrders
+from hedge.transport.once import KEPT
+from hedge_ccxt.own_orders import ORDERS_KEPT, OwnOrders
 
 D = Decimal
 SYMBOL = "BTC/USDT"
@@ -65,3 +68,15 @@ def test_an_order_of_another_process_owes_nothing():
     own = OwnOrders()
     own.reported(SYMBOL, report(2))
     assert not own.owed(SYMBOL) and own.client_order_id("V1") == "HA1"
+
+
+def test_everything_is_bounded():
+    own = OwnOrders()
+    assert all(own.executed(fill(number)) for number in range(KEPT + 1))
+    assert own.executed(fill(0)), "the oldest execution was forgotten"
+    assert not own.executed(fill(KEPT))
+    for number in range(ORDERS_KEPT + 1):
+        own.placed(msgspec.structs.replace(ORDER, client_order_id=f"H{number}"))
+        own.learn(f"V{number}", f"X{number}")
+    assert own.find("H0") is None and own.find("H1") is not None
+    assert not own.names("V0") and own.client_order_id(f"V{ORDERS_KEPT}") == f"X{ORDERS_KEPT}"

@@ -11,6 +11,7 @@ from hand_clock import HandClock, run
 from hedge.errors import Missing, Unreachable
 from hedge.roles import VenueContext
 from hedge.transport import Listings, Once, Session, SessionRole
+from hedge.transport.once import KEPT
 
 
 class Counting(Session):
@@ -99,3 +100,12 @@ def test_what_was_told_is_told_once_and_only_so_much_is_remembered():
     keys = [SimpleNamespace(key=key) for key in "aabca"]
     assert [one.key for one in once.new(keys[:4])] == ["a", "b", "c"]
     assert [one.key for one in once.new([*keys[3:], keys[2]])] == ["a"]
+
+
+def test_a_full_memory_forgets_the_oldest_and_nothing_else():
+    once = Once()
+    keys = [SimpleNamespace(key=key) for key in range(2 * KEPT + 1)]
+    assert once.new(keys[:KEPT]) == keys[:KEPT]
+    assert all(once.new([one]) == [one] for one in keys[KEPT:])
+    assert once.new(keys[KEPT + 1 :]) == [], "all that there is room for"
+    assert once.new([keys[KEPT]]) == [keys[KEPT]]

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class Desk:
         self._clock = clock
         self._trade = trade
         self._new_code = new_code
-        self._pending: dict[str, _Pending] = {}
+        self._pending: OrderedDict[str, _Pending] = OrderedDict()
 
     async def answer(self, line: str, *, by: str, request_id: str) -> str:
         """Perform one line and say what came of it; see `hedge.roles.CommandDesk`."""
@@ -141,7 +142,7 @@ class Desk:
         code = self._new_code()
         self._pending.pop(by, None)
         if len(self._pending) >= PENDING_MAX:
-            del self._pending[next(iter(self._pending))]
+            self._pending.popitem(last=False)
         self._pending[by] = _Pending(verb=verb, hedge=hedge, code=code, at=self._clock.now())
         ask = f"To do it, write /confirm {code} within {CONFIRM_S} s."
         return "\n".join((f"{hedge}: {verb}", *lines, ask))

@@ -1,5 +1,6 @@
 """What one target is told, and when: chosen kinds, fills in digests, repeats, nothing in floods."""
 
+from collections import OrderedDict
 from collections.abc import Iterator
 
 import msgspec
@@ -38,7 +39,7 @@ class Policy:
         self._digest_s = digest_s
         self._standing = Standing(repeat_s)
         self._digests: dict[str, Digest] = {}
-        self._recent: dict[tuple[str, str], _Recent] = {}
+        self._recent: OrderedDict[tuple[str, str], _Recent] = OrderedDict()
         self._count = 0
 
     def take(self, hedge: str, row: Row, now: int) -> Alert | None:
@@ -103,7 +104,7 @@ class Policy:
         self._recent.pop((hedge, said.about), None)
         self._recent[hedge, said.about] = _Recent(told_at=now)
         if len(self._recent) > ABOUT_MAX:
-            del self._recent[next(iter(self._recent))]
+            self._recent.popitem(last=False)
         return False
 
     def _own_key(self, what: str) -> str:
