@@ -18,8 +18,10 @@ class BinanceAccountCheck(Role):
     @property
     def _leg(self) -> Leg:
         """The market that is asked for what holds of both: one that this account is used for."""
-        used = self.link.legs or set(Leg)
-        return Leg.SPOT if Leg.SPOT in used and self.link.settings.hosts.spot_url else Leg.FUTURES
+        used = self.session.legs or set(Leg)
+        return (
+            Leg.SPOT if Leg.SPOT in used and self.session.settings.hosts.spot_url else Leg.FUTURES
+        )
 
     async def read_key_rights(self) -> KeyRights:
         """Return what the key may do; ``trade`` means every leg that it is used for here.
@@ -27,15 +29,15 @@ class BinanceAccountCheck(Role):
         Source: ``GET /sapi/v1/account/apiRestrictions``. Where that is not offered (testnet, demo)
         the account's own permission is all there is, and no money is at stake.
         """
-        cold = await self.link.cold(self._leg)
-        if self.link.settings.environment in _NO_SAPI:
+        cold = await self.session.cold(self._leg)
+        if self.session.settings.environment in _NO_SAPI:
             return KeyRights(trade=await self._may_trade(cold), withdraw=False)
         found = await cold.read(wire.KeyRestrictions, lambda c: c.get_account_api_permissions(), 1)
         rights = {
             Leg.SPOT: found.enable_spot_and_margin_trading,
             Leg.FUTURES: found.enable_futures,
         }
-        used = self.link.legs
+        used = self.session.legs
         trade = all(rights[leg] for leg in used) if used else any(rights.values())
         return KeyRights(
             trade=trade,
@@ -54,7 +56,7 @@ class BinanceAccountCheck(Role):
 
     async def read_clock_offset_ms(self) -> int:
         """Return the venue's clock less ours."""
-        cold = await self.link.cold(self._leg)
+        cold = await self.session.cold(self._leg)
         await cold.read_clock()
         return cold.offset.offset_ms
 
@@ -62,8 +64,8 @@ class BinanceAccountCheck(Role):
         """Return the rates without any discount, and what a buy pays them in."""
         if ":" in symbol:
             return await self._futures_fees(symbol)
-        listing = await self.link.listing(Leg.SPOT, symbol)
-        cold = await self.link.cold(Leg.SPOT)
+        listing = await self.session.listing(Leg.SPOT, symbol)
+        cold = await self.session.cold(Leg.SPOT)
         found = await cold.read(
             wire.SpotFees,
             lambda c: c.v3_get_account_commission(symbol=listing.native),
@@ -90,8 +92,8 @@ class BinanceAccountCheck(Role):
         return listing.instrument.base
 
     async def _futures_fees(self, symbol: str) -> FeeRates:
-        listing = await self.link.listing(Leg.FUTURES, symbol)
-        cold = await self.link.cold(Leg.FUTURES)
+        listing = await self.session.listing(Leg.FUTURES, symbol)
+        cold = await self.session.cold(Leg.FUTURES)
         found = await cold.read(
             wire.FuturesFees, lambda c: c.futures_commission_rate(symbol=listing.native), 20
         )

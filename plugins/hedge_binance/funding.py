@@ -28,21 +28,21 @@ class BinanceFundingSource(Role):
     """`hedge.roles.FundingSource`."""
 
     async def _cold(self) -> Cold:
-        return await self.link.cold(Leg.FUTURES)
+        return await self.session.cold(Leg.FUTURES)
 
     async def listen(self, symbol: str, sink: MarketSink) -> None:
         """Tell the last settlement now; then estimates, and each settlement when it is known."""
-        listing = await self.link.listing(Leg.FUTURES, symbol)
-        book = FundingBook(self.link, await self._cold(), listing, sink)
+        listing = await self.session.listing(Leg.FUTURES, symbol)
+        book = FundingBook(self.session, await self._cold(), listing, sink)
         settled = await book.read_settled()
         if settled is not None:
             sink(settled)
-        market = await market_of(self.link, Leg.FUTURES)
+        market = await market_of(self.session, Leg.FUTURES)
         await market.listen_marks(listing, book.seen)
 
     async def read_rate(self, symbol: str) -> FundingRate:
         """Return the running estimate for the next settlement."""
-        listing = await self.link.listing(Leg.FUTURES, symbol)
+        listing = await self.session.listing(Leg.FUTURES, symbol)
         cold = await self._cold()
         row = await cold.read(
             wire.Premium,
@@ -60,16 +60,16 @@ class BinanceFundingSource(Role):
 
     async def _interval_s(self, cold: Cold, listing: Listing, next_ms: int) -> int:
         """Return next less previous settlement; both are read once for each settlement."""
-        known = self.link.intervals.get(listing.native)
+        known = self.session.intervals.get(listing.native)
         if known is not None and known[0] == next_ms:
             return known[1]
         interval_s = await read_interval_s(cold, listing, next_ms)
-        self.link.intervals[listing.native] = (next_ms, interval_s)
+        self.session.intervals[listing.native] = (next_ms, interval_s)
         return interval_s
 
     async def read_rates(self) -> tuple[FundingRate, ...]:
         """Return the estimate of every perpetual; the interval is ``fundingInfo``'s."""
-        found = await self.link.read_listings(Leg.FUTURES)
+        found = await self.session.read_listings(Leg.FUTURES)
         cold = await self._cold()
         rows = await cold.read(
             list[wire.Premium], lambda c: c.futures_mark_price(), 10, signed=False
@@ -85,12 +85,12 @@ class BinanceFundingSource(Role):
 
     async def read_history(self, symbol: str, since: int, until: int) -> tuple[FundingRate, ...]:
         """Return settled rates in ``since <= observed_at < until``, oldest first."""
-        listing = await self.link.listing(Leg.FUTURES, symbol)
+        listing = await self.session.listing(Leg.FUTURES, symbol)
         return await read_settlements(await self._cold(), listing, since, until)
 
     async def read_payments(self, symbol: str, since: int) -> tuple[FundingPayment, ...]:
         """Return the cash of every settlement at or after ``since``, oldest first."""
-        listing = await self.link.listing(Leg.FUTURES, symbol)
+        listing = await self.session.listing(Leg.FUTURES, symbol)
         return await read_payments(await self._cold(), listing, since)
 
 
@@ -143,7 +143,7 @@ class FundingBook:
         before, self._next_ms, self._told_at = self._next_ms, next_ms, 0
         if before and next_ms > before:
             self._interval_s = _whole_hours((next_ms - before) * MS)
-            self.link.begin(self._tell_settled(self._settled_at))
+            self.link.start(self._tell_settled(self._settled_at))
             return
         span = next_ms * MS - self._settled_at
         if self._settled_at and 0 < span <= BACK:

@@ -130,9 +130,9 @@ class FuturesStream(AccountStream):
             probe=self._probe,
             limits=link.socket_limits,
         )
-        await link.enter(self.private)
-        await link.enter(self.entry.socket)
-        link.begin(link.every(link.settings.listen_key_renew_s * SECOND, self._renew))
+        await link.stack.enter_async_context(self.private)
+        await link.stack.enter_async_context(self.entry.socket)
+        link.start(link.every(link.settings.listen_key_renew_s * SECOND, self._renew))
 
     # -- the listen key --------------------------------------------------------------------------
 
@@ -256,7 +256,7 @@ class FuturesStream(AccountStream):
                 self.audience.tell(row.native, position)
         if event.account.reason == _FUNDING_FEE:
             # A crossed position's event names no symbol: the books are asked what was paid.
-            self.link.begin(self._tell_payments(event.at * MS - PAYMENT_BACK))
+            self.link.start(self._tell_payments(event.at * MS - PAYMENT_BACK))
 
     async def _tell_payments(self, since: int) -> None:
         """Tell the settlement's cash as soon as the books show it."""
@@ -280,15 +280,15 @@ class BinanceFuturesGateway(Gateway):
     leg = Leg.FUTURES
 
     async def stream(self) -> FuturesStream:
-        found = self.link.futures
+        found = self.session.futures
         if found is None:
             cold = await self.cold()
-            found = self.link.futures = self.link.futures or FuturesStream(self.link, cold)
+            found = self.session.futures = self.session.futures or FuturesStream(self.session, cold)
         return found
 
     async def prepare(self, symbol: str, leverage: int) -> None:
         """Set one-way mode, margin type and leverage, and believe only what is read back."""
-        listing = await self.link.listing(self.leg, symbol)
+        listing = await self.session.listing(self.leg, symbol)
         cold = await self.cold()
         if await self.read_position_mode() is not PositionMode.ONE_WAY:
             await cold.command(
@@ -298,7 +298,7 @@ class BinanceFuturesGateway(Gateway):
                 fine=(codes.MODE_UNCHANGED,),
             )
         config = await self._config(listing)
-        wanted = self.link.settings.margin_type
+        wanted = self.session.settings.margin_type
         if wanted != "keep" and not _same_margin(config.margin_type, wanted):
             await cold.command(
                 dict[str, object],
@@ -344,7 +344,7 @@ class BinanceFuturesGateway(Gateway):
         raise Missing(f"binance: no configuration of {listing.native}")
 
     async def read_position(self, symbol: str) -> Position:
-        return await read_position(await self.cold(), await self.link.listing(self.leg, symbol))
+        return await read_position(await self.cold(), await self.session.listing(self.leg, symbol))
 
     async def read_position_mode(self) -> PositionMode:
         cold = await self.cold()
@@ -353,7 +353,7 @@ class BinanceFuturesGateway(Gateway):
 
     async def read_margin(self, symbol: str) -> Margin:
         """Return the settle asset's row of the account, and the symbol's leverage."""
-        listing = await self.link.listing(self.leg, symbol)
+        listing = await self.session.listing(self.leg, symbol)
         cold = await self.cold()
         account = await cold.read(wire.FuturesAccount, lambda c: c.futures_account(version=3), 5)
         config = await self._config(listing)
@@ -394,7 +394,7 @@ class BinanceFuturesGateway(Gateway):
         return await read_open_orders(await self.cold(), listing)
 
     async def fills_of(self, listing: Listing, since: int) -> tuple[Fill, ...]:
-        return await read_fills(self.link, await self.cold(), listing, since)
+        return await read_fills(self.session, await self.cold(), listing, since)
 
 
 def _same_margin(found: str, wanted: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from hedge.errors import Missing, Unreachable
 from hedge.model import Balance, Fill, Leg, Order, OrderReport
 from hedge.model.numbers import MS, SECOND
-from hedge.roles import AccountSink, VenueLimits
+from hedge.roles import AccountSink, VenueContext, VenueLimits
 from hedge.transport import Line
 from hedge_binance import wire
 from hedge_binance.audience import Audience
@@ -30,55 +30,55 @@ class Gateway(Role, abc.ABC):
 
     leg: Leg
 
-    def __init__(self, link: Link) -> None:
-        super().__init__(link)
-        link.legs.add(self.leg)
+    def __init__(self, context: VenueContext) -> None:
+        super().__init__(context)
+        self.session.legs.add(self.leg)
 
     @property
     def limits(self) -> VenueLimits:
-        return self.link.limits
+        return self.session.limits
 
     @abc.abstractmethod
     async def stream(self) -> "AccountStream": ...
 
     async def cold(self) -> Cold:
-        return await self.link.cold(self.leg)
+        return await self.session.cold(self.leg)
 
     async def listen(self, symbol: str, sink: AccountSink) -> None:
         """Subscribe; the stream is dialled now, and `StreamUp` comes when it is whole."""
-        listing = await self.link.listing(self.leg, symbol)
-        await self.link.follow_fee_coin(listing.instrument.quote)
+        listing = await self.session.listing(self.leg, symbol)
+        await self.session.follow_fee_coin(listing.instrument.quote)
         stream = await self.stream()
         stream.audience.add(listing, sink)
         await stream.start()
 
     async def place_order(self, order: Order) -> OrderReport:
         stream = await self.stream()
-        listing = await self.link.listing(self.leg, order.symbol)
+        listing = await self.session.listing(self.leg, order.symbol)
         return await stream.entry.place(order, listing)
 
     async def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:
         stream = await self.stream()
-        listing = await self.link.listing(self.leg, symbol)
+        listing = await self.session.listing(self.leg, symbol)
         return await stream.entry.cancel(listing, client_order_id)
 
     async def read_clock(self) -> int:
         return await (await self.cold()).read_clock()
 
     async def read_order(self, symbol: str, client_order_id: str) -> OrderReport:
-        listing = await self.link.listing(self.leg, symbol)
+        listing = await self.session.listing(self.leg, symbol)
         entry = (await self.stream()).entry
         row = await self._order(listing, origClientOrderId=client_order_id)
         return entry.noted(row, listing)
 
     async def read_open_orders(self, symbol: str) -> tuple[OrderReport, ...]:
-        listing = await self.link.listing(self.leg, symbol)
+        listing = await self.session.listing(self.leg, symbol)
         entry = (await self.stream()).entry
         return tuple(entry.noted(row, listing) for row in await self._open_orders(listing))
 
     async def read_fills(self, symbol: str, since: int) -> tuple[Fill, ...]:
         """Return every fill at or after ``since``, with the client ids of its orders."""
-        return await self.fills_of(await self.link.listing(self.leg, symbol), since)
+        return await self.fills_of(await self.session.listing(self.leg, symbol), since)
 
     @abc.abstractmethod
     async def read_balances(self) -> tuple[Balance, ...]: ...

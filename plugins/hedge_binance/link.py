@@ -1,18 +1,15 @@
 """What all roles of one Binance account share: keys, REST, instruments, streams and tasks."""
 
-import asyncio
 import contextlib
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Coroutine
 from decimal import Decimal
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from hedge.errors import ConfigError, Malformed, Refused, VenueError
 from hedge.model import Leg
 from hedge.model.numbers import SECOND
-from hedge.roles import Clock, VenueContext, VenueLimits
-from hedge.transport import SocketLimits, Trouble
+from hedge.roles import VenueContext, VenueLimits
+from hedge.transport import Session, SessionRole, SocketLimits, Trouble
 from hedge_binance import parse, wire
 from hedge_binance.cold import CLOCK_EVERY, Cold
 from hedge_binance.config import BinanceSettings
@@ -58,13 +55,13 @@ class OrderIds:
         return self._ids.get(order_id)
 
 
-class Link:
-    """Opened by the first role, closed by the last."""
+class Link(Session):
+    """One account."""
 
     def __init__(self, context: VenueContext) -> None:
+        super().__init__(context)
         assert isinstance(context.settings, BinanceSettings)
         self.settings: BinanceSettings = context.settings
-        self.clock: Clock = context.clock
         self.coins = Coins(self.settings.multipliers)
         self.ids = {Leg.SPOT: OrderIds(), Leg.FUTURES: OrderIds()}
         self.legs: set[Leg] = set()
@@ -85,55 +82,17 @@ class Link:
         self._whole: set[Leg] = set()
         self._confirmed: set[str] = set()
         self._followed: set[str] = set()
-        self._stack = contextlib.AsyncExitStack()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._users = 0
 
     # -- opening and closing ---------------------------------------------------------------------
 
-    async def open(self) -> None:
-        self._users += 1
+    async def begin(self) -> None:
+        self.stack.callback(self._forget)
 
-    async def close(self) -> None:
-        self._users -= 1
-        if self._users:
-            return
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._stack.aclose()
+    def _forget(self) -> None:
         self._colds.clear()
         self._followed.clear()
         self.markets.clear()
         self.spot = self.futures = None
-
-    async def enter(self, thing: "contextlib.AbstractAsyncContextManager[Any]") -> None:
-        """Open something that lives as long as the link."""
-        await self._stack.enter_async_context(thing)
-
-    def begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run work of the link's own; whatever ends it by surprise goes to the loop's handler."""
-        loop = asyncio.get_running_loop()
-        task = loop.create_task(work)
-        self._tasks.add(task)
-
-        def done(ended: asyncio.Task[None]) -> None:
-            self._tasks.discard(ended)
-            error = None if ended.cancelled() else ended.exception()
-            if error is not None:
-                loop.call_exception_handler(
-                    {"message": "binance: a task ended", "exception": error}
-                )
-
-        task.add_done_callback(done)
-
-    async def every(self, period: int, action: Callable[[], Awaitable[object]]) -> None:
-        """Do something each ``period`` ns; what a venue answers to it never ends it."""
-        while True:
-            await self.clock.sleep_until(self.clock.now() + period)
-            with contextlib.suppress(VenueError, Malformed):
-                await action()
 
     # -- the account -----------------------------------------------------------------------------
 
@@ -176,8 +135,8 @@ class Link:
             raise ConfigError(f"venues.binance.{leg.value}_url is needed for the {leg.value} leg")
         key = self.key if self._secrets else None
         cold = self._colds[leg] = Cold(leg, key, self.settings, self.clock)
-        await self.enter(cold)
-        self.begin(self.every(CLOCK_EVERY, cold.read_clock))
+        await self.stack.enter_async_context(cold)
+        self.start(self.every(CLOCK_EVERY, cold.read_clock))
         return cold
 
     # -- instruments -----------------------------------------------------------------------------
@@ -288,24 +247,10 @@ class Link:
 
         with contextlib.suppress(VenueError, Malformed):
             await look()
-        self.begin(self.every(RATE_EVERY, look))
+        self.start(self.every(RATE_EVERY, look))
 
 
-class Role:
+class Role(SessionRole[Link]):
     """What all roles share: the link."""
 
-    def __init__(self, link: Link) -> None:
-        self.link = link
-
-    async def __aenter__(self) -> Self:
-        await self.link.open()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
-        await self.link.close()
+    session_type = Link

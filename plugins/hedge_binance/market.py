@@ -71,7 +71,7 @@ class Channel:
                 probe=self._probe,
                 limits=link.socket_limits,
             )
-            await link.enter(self.socket)
+            await link.stack.enter_async_context(self.socket)
         elif fresh:
             for line in self.socket.lines:
                 await self._ask(line, "SUBSCRIBE", fresh)
@@ -264,16 +264,16 @@ class Feed(Role):
     leg: Leg
 
     async def read_instruments(self) -> tuple[Instrument, ...]:
-        found = await self.link.read_listings(self.leg)
+        found = await self.session.read_listings(self.leg)
         return tuple(listing.instrument for listing in found.values())
 
     async def read_instrument(self, symbol: str) -> Instrument:
         """Return the instrument as it is now; a bundle's multiplier is confirmed by prices."""
-        return (await self.link.read_listing(self.leg, symbol)).instrument
+        return (await self.session.read_listing(self.leg, symbol)).instrument
 
     async def listen(self, symbol: str, sink: MarketSink) -> None:
-        listing = await self.link.listing(self.leg, symbol)
-        await (await market_of(self.link, self.leg)).listen(listing, sink)
+        listing = await self.session.listing(self.leg, symbol)
+        await (await market_of(self.session, self.leg)).listen(listing, sink)
 
 
 class SpotFeed(Feed):

@@ -14,19 +14,8 @@ if TYPE_CHECKING:
         VenueContext,
         VenueSpec,
     )
-    from hedge_binance.link import Link
 
 VENUE = "binance"
-
-
-def _link(context: "VenueContext") -> "Link":
-    from hedge_binance.link import Link  # noqa: PLC0415 - light until asked for
-
-    known = context.shared.get(VENUE)
-    if known is None:
-        known = context.shared[VENUE] = Link(context)
-    assert isinstance(known, Link)
-    return known
 
 
 @hookimpl
@@ -53,7 +42,7 @@ def hedge_spot_feed(venue: str, context: "VenueContext") -> "MarketFeed | None":
         return None
     from hedge_binance.market import SpotFeed  # noqa: PLC0415 - light until asked for
 
-    return SpotFeed(_link(context))
+    return SpotFeed(context)
 
 
 @hookimpl
@@ -63,7 +52,7 @@ def hedge_futures_feed(venue: str, context: "VenueContext") -> "MarketFeed | Non
         return None
     from hedge_binance.market import FuturesFeed  # noqa: PLC0415 - light until asked for
 
-    return FuturesFeed(_link(context))
+    return FuturesFeed(context)
 
 
 @hookimpl
@@ -73,7 +62,7 @@ def hedge_spot_gateway(venue: str, context: "VenueContext") -> "SpotGateway | No
         return None
     from hedge_binance.spot import BinanceSpotGateway  # noqa: PLC0415 - light until asked for
 
-    return BinanceSpotGateway(_link(context))
+    return BinanceSpotGateway(context)
 
 
 @hookimpl
@@ -83,7 +72,7 @@ def hedge_futures_gateway(venue: str, context: "VenueContext") -> "FuturesGatewa
         return None
     from hedge_binance.futures import BinanceFuturesGateway  # noqa: PLC0415 - light until asked for
 
-    return BinanceFuturesGateway(_link(context))
+    return BinanceFuturesGateway(context)
 
 
 @hookimpl
@@ -93,7 +82,7 @@ def hedge_funding_source(venue: str, context: "VenueContext") -> "FundingSource 
         return None
     from hedge_binance.funding import BinanceFundingSource  # noqa: PLC0415 - light until asked for
 
-    return BinanceFundingSource(_link(context))
+    return BinanceFundingSource(context)
 
 
 @hookimpl
@@ -103,4 +92,4 @@ def hedge_account_check(venue: str, context: "VenueContext") -> "AccountCheck | 
         return None
     from hedge_binance.check import BinanceAccountCheck  # noqa: PLC0415 - light until asked for
 
-    return BinanceAccountCheck(_link(context))
+    return BinanceAccountCheck(context)

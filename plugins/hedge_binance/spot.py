@@ -47,7 +47,7 @@ class SpotStream(AccountStream):
             probe=self._probe,
             limits=link.socket_limits,
         )
-        await link.enter(self.entry.socket)
+        await link.stack.enter_async_context(self.entry.socket)
 
     async def _subscribe(self, line: Line) -> None:
         frame = await self.entry.ask(line, SUBSCRIBE, {}, timeout_ms=self._timeout_ms)
@@ -128,15 +128,15 @@ class BinanceSpotGateway(Gateway):
     leg = Leg.SPOT
 
     async def stream(self) -> SpotStream:
-        found = self.link.spot
+        found = self.session.spot
         if found is None:
             cold = await self.cold()
-            found = self.link.spot = self.link.spot or SpotStream(self.link, cold)
+            found = self.session.spot = self.session.spot or SpotStream(self.session, cold)
         return found
 
     async def read_balances(self) -> tuple[Balance, ...]:
         """Return every asset that is held; what is not named is zero."""
-        link = self.link
+        link = self.session
         account = await read_account(await self.cold())
         listings = list((await self.stream()).audience.listings.values())
         found = []
@@ -160,7 +160,7 @@ class BinanceSpotGateway(Gateway):
         return await read_open_orders(await self.cold(), listing)
 
     async def fills_of(self, listing: Listing, since: int) -> tuple[Fill, ...]:
-        return await read_fills(self.link, await self.cold(), listing, since)
+        return await read_fills(self.session, await self.cold(), listing, since)
 
 
 async def read_account(cold: Cold) -> wire.SpotAccount:

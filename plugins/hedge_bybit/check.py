@@ -8,7 +8,7 @@ from hedge.model.numbers import SECOND
 from hedge.roles import FeeRates, KeyRights
 from hedge_bybit.listing import number
 from hedge_bybit.reads import KeyInfo, Permissions
-from hedge_bybit.roles import Role
+from hedge_bybit.venue import Role
 
 ANYWHERE = "*"
 """The entry of a key that is bound to no address."""
@@ -20,7 +20,7 @@ class Check(Role):
     """`hedge.roles.AccountCheck`."""
 
     async def read_key_rights(self) -> KeyRights:
-        return self.rights_of(await self.venue.reads.key_info())
+        return self.rights_of(await self.session.reads.key_info())
 
     @staticmethod
     def rights_of(info: KeyInfo) -> KeyRights:
@@ -33,14 +33,14 @@ class Check(Role):
         )
 
     async def read_clock_offset_ms(self) -> int:
-        await self.venue.read_clock()
-        return self.venue.offset.offset_ms
+        await self.session.read_clock()
+        return self.session.offset.offset_ms
 
     async def read_fees(self, symbol: str) -> FeeRates:
         """Return the account's rates; a spot buyer pays in the coin bought (docs/v5/enum)."""
         leg = Leg.FUTURES if ":" in symbol else Leg.SPOT
-        listing = await self.venue.listing(leg, symbol)
-        row = await self.venue.reads.fees(leg, listing.venue_symbol)
+        listing = await self.session.listing(leg, symbol)
+        row = await self.session.reads.fees(leg, listing.venue_symbol)
         instrument = listing.instrument
         return FeeRates(
             maker=number(row.maker_fee_rate),

@@ -4,7 +4,7 @@ from hedge.model import Instrument, Leg, Mark
 from hedge.roles import Clock, MarketSink, VenueContext
 from hedge_bybit.listing import Listing, number
 from hedge_bybit.public import Ticker
-from hedge_bybit.roles import Role
+from hedge_bybit.venue import Role
 
 
 class Feed(Role):
@@ -15,18 +15,18 @@ class Feed(Role):
         self._leg = leg
 
     async def read_instruments(self) -> tuple[Instrument, ...]:
-        return tuple(one.instrument for one in await self.venue.read_listings(self._leg))
+        return tuple(one.instrument for one in await self.session.read_listings(self._leg))
 
     async def read_instrument(self, symbol: str) -> Instrument:
-        return (await self.venue.read_listing(self._leg, symbol)).instrument
+        return (await self.session.read_listing(self._leg, symbol)).instrument
 
     async def listen(self, symbol: str, sink: MarketSink) -> None:
         """Subscribe; a perpetual's marks come with its ticker."""
-        listing = await self.venue.listing(self._leg, symbol)
-        stream = self.venue.public(self._leg)
+        listing = await self.session.listing(self._leg, symbol)
+        stream = self.session.public(self._leg)
         await stream.watch_book(listing, sink, sink)
         if self._leg is Leg.FUTURES:
-            await stream.watch_ticker(listing, _Marks(self.venue.clock, sink).take)
+            await stream.watch_ticker(listing, _Marks(self.session.clock, sink).take)
 
 
 class _Marks:

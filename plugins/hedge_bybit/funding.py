@@ -11,7 +11,7 @@ from hedge_bybit import parse
 from hedge_bybit.listing import Listing, number
 from hedge_bybit.public import Ticker
 from hedge_bybit.reads import SettledRow, TickerRow
-from hedge_bybit.roles import Role
+from hedge_bybit.venue import Role
 
 LIVE_EVERY = MINUTE
 HOUR_S = 3_600
@@ -37,16 +37,16 @@ class Funding(Role):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self.venue.close()
+        await self.session.close()
 
     async def listen(self, symbol: str, sink: MarketSink) -> None:
         """Push the last settled rate now, each new one, and the running one once a minute."""
-        listing = await self.venue.listing(Leg.FUTURES, symbol)
-        now = self.venue.offset.now()
+        listing = await self.session.listing(Leg.FUTURES, symbol)
+        now = self.session.offset.now()
         settled = await self.read_history(symbol, now - LOOK_BACK, now + 1)
         rates = _Rates(self, listing, sink)
         rates.settle(settled[-1:])
-        await self.venue.public(Leg.FUTURES).watch_ticker(listing, rates.take)
+        await self.session.public(Leg.FUTURES).watch_ticker(listing, rates.take)
 
     def follow(self, rates: "_Rates") -> None:
         """Have a new settlement told as soon as the venue's history has it."""
@@ -55,7 +55,7 @@ class Funding(Role):
         task.add_done_callback(self._tasks.discard)
 
     async def _follow(self, rates: "_Rates") -> None:
-        clock, offset = self.venue.clock, self.venue.offset
+        clock, offset = self.session.clock, self.session.offset
         symbol, told_at = rates.listing.symbol, rates.settled_at
         for _ in range(SETTLED_TRIES):
             try:
@@ -69,18 +69,18 @@ class Funding(Role):
         rates.settle(())
 
     async def read_rate(self, symbol: str) -> FundingRate:
-        listing = await self.venue.listing(Leg.FUTURES, symbol)
-        row = await self.venue.reads.ticker(Leg.FUTURES, listing.venue_symbol)
+        listing = await self.session.listing(Leg.FUTURES, symbol)
+        row = await self.session.reads.ticker(Leg.FUTURES, listing.venue_symbol)
         if row is None:
             raise Missing(f"bybit has no ticker of {listing.venue_symbol}")
-        return _running(row, listing, self.venue.offset.now())
+        return _running(row, listing, self.session.offset.now())
 
     async def read_rates(self) -> tuple[FundingRate, ...]:
         """Return the running rate of every perpetual that has one."""
-        listings = await self.venue.read_listings(Leg.FUTURES)
+        listings = await self.session.read_listings(Leg.FUTURES)
         by_name = {listing.venue_symbol: listing for listing in listings}
-        rows = await self.venue.reads.tickers(Leg.FUTURES)
-        now = self.venue.offset.now()
+        rows = await self.session.reads.tickers(Leg.FUTURES)
+        now = self.session.offset.now()
         return tuple(
             _running(row, by_name[row.symbol], now)
             for row in rows
@@ -93,12 +93,12 @@ class Funding(Role):
         Bybit gives the newest 200 of a stretch: pages go backwards. The oldest rate asked for
         takes its interval from the next one, or from the instrument.
         """
-        listing = await self.venue.listing(Leg.FUTURES, symbol)
+        listing = await self.session.listing(Leg.FUTURES, symbol)
         first, last = -(-since // MS), (until - 1) // MS
         rows: dict[int, SettledRow] = {}
         end = last + 1  # a venue that compares in finer units leaves its last millisecond out
         while end >= first:
-            page = await self.venue.reads.settled_rates(listing.venue_symbol, first, end)
+            page = await self.session.reads.settled_rates(listing.venue_symbol, first, end)
             new = {int(row.funding_rate_timestamp): row for row in page}
             rows |= new
             if len(page) < PAGE:
@@ -107,8 +107,8 @@ class Funding(Role):
         return _settled(rows, listing, first, last)
 
     async def read_payments(self, symbol: str, since: int) -> tuple[FundingPayment, ...]:
-        listing = await self.venue.listing(Leg.FUTURES, symbol)
-        rows = await self.venue.reads.settlements(listing.instrument.settle, since // MS * MS)
+        listing = await self.session.listing(Leg.FUTURES, symbol)
+        rows = await self.session.reads.settlements(listing.instrument.settle, since // MS * MS)
         return tuple(
             parse.logged_payment(row, listing)
             for row in rows
@@ -166,7 +166,7 @@ class _Rates:
 
     def __init__(self, source: Funding, listing: Listing, sink: MarketSink) -> None:
         self.listing = listing
-        self.settled_at = source.venue.offset.now()
+        self.settled_at = source.session.offset.now()
         """When the last rate that was told was settled; at first, when somebody began to ask."""
         self._source = source
         self._sink = sink
@@ -190,7 +190,7 @@ class _Rates:
             if known and not self._following:
                 self._following = True
                 self._source.follow(self)
-        now = self._source.venue.offset.now()
+        now = self._source.session.offset.now()
         if now - self._told_at >= LIVE_EVERY:
             self._told_at = now
             self._sink(_running(ticker, self.listing, now))

@@ -55,10 +55,10 @@ class FuturesGateway(Gateway):
                 " one_way: set them at the venue",
                 code=code,
             )
-        self.venue.prepared.add(symbol)
+        self.session.prepared.add(symbol)
 
     async def _check_account(self) -> None:
-        info = await self.venue.reads.account_info()
+        info = await self.session.reads.account_info()
         if info.unified_margin_status not in UNIFIED_STATUSES:
             raise Refused(
                 "bybit ACCOUNT_TYPE: a classic account: upgrade it to a unified trading account",
@@ -87,26 +87,26 @@ class FuturesGateway(Gateway):
     async def _set(self, ask: Ask) -> None:
         """Have a setting changed; that it was so already is as good."""
         try:
-            await self.venue.cold.command(ask)
+            await self.session.cold.command(ask)
         except Refused as error:
             if error.code not in UNCHANGED_CODES:
                 raise
 
     async def _rows(self, listing: Listing) -> list[PositionRow]:
-        return await self.venue.reads.positions(listing.venue_symbol)
+        return await self.session.reads.positions(listing.venue_symbol)
 
     async def read_position(self, symbol: str) -> Position:
         listing = await self._listing(symbol)
-        wallet, rows = await asyncio.gather(self.venue.reads.wallet(), self._rows(listing))
+        wallet, rows = await asyncio.gather(self.session.reads.wallet(), self._rows(listing))
         if not rows:
             raise Unreachable(f"bybit: no position row of {listing.venue_symbol}")
         return parse.position(rows, listing, parse.margin_ratio(wallet))
 
     async def read_position_mode(self) -> PositionMode:
         """Return hedge mode when any perpetual in use, or any with a position, is in it."""
-        reads = self.venue.reads
+        reads = self.session.reads
         rows: list[PositionRow] = []
-        for symbol in {*self.venue.prepared, *self._listings}:
+        for symbol in {*self.session.prepared, *self._listings}:
             rows += await self._rows(await self._listing(symbol))
         if not rows:
             for settle in SETTLES:
@@ -115,7 +115,7 @@ class FuturesGateway(Gateway):
 
     async def read_margin(self, symbol: str) -> Margin:
         listing = await self._listing(symbol)
-        wallet, rows = await asyncio.gather(self.venue.reads.wallet(), self._rows(listing))
+        wallet, rows = await asyncio.gather(self.session.reads.wallet(), self._rows(listing))
         settle = listing.instrument.settle
         coin = next((row for row in wallet.coin if row.coin == settle), CoinRow(coin=settle))
         return Margin(

@@ -1,6 +1,5 @@
 """What all roles of one Bybit account share in this process: connections, names and the clock."""
 
-import asyncio
 import logging
 
 import msgspec
@@ -9,7 +8,7 @@ from hedge.errors import ConfigError, Malformed, Missing, Unreachable, VenueErro
 from hedge.model import Leg, OrderReport
 from hedge.model.numbers import MS, SECOND, ZERO
 from hedge.roles import VenueContext
-from hedge.transport import Bucket, ClockOffset, RateBudget, Rest, Trouble
+from hedge.transport import Bucket, ClockOffset, RateBudget, Rest, Session, SessionRole, Trouble
 from hedge_bybit import parse
 from hedge_bybit.access import Access
 from hedge_bybit.cold import ADDRESS, COLD, Cold
@@ -39,13 +38,13 @@ COLD_REQUESTS = 40
 log = logging.getLogger("hedge_bybit")
 
 
-class BybitVenue:
-    """Opened by the first role and closed by the last; sockets open when somebody listens."""
+class BybitVenue(Session):
+    """One account; its sockets open when somebody listens."""
 
     def __init__(self, context: VenueContext) -> None:
+        super().__init__(context)
         assert isinstance(context.settings, BybitSettings)
         self.settings: BybitSettings = context.settings
-        self.clock = context.clock
         self.offset = ClockOffset(context.clock)
         self.own = OwnOrders()
         self.prepared: set[str] = set()
@@ -78,47 +77,31 @@ class BybitVenue:
         self.open_entry: OrderEntry | None = None
         """The order entry, once there is one: `entry` opens it."""
         self._listings: dict[tuple[Leg, str], Listing] = {}
-        self._users = 0
-        self._watch: asyncio.Task[None] | None = None
 
     # -- opening and closing ---------------------------------------------------------------------
 
-    async def open(self) -> None:
-        """Be counted as one more user; the first reads the venue's clock."""
-        self._users += 1
-        if self._users > 1:
-            return
-        await self.rest.__aenter__()
+    async def begin(self) -> None:
+        """Open what all roles need, and follow the venue's clock."""
+        await self.stack.enter_async_context(self.rest)
         self.cold.open()
-        try:
-            await self.read_clock()
-        except VenueError as error:
-            log.warning("bybit: the clock cannot be read yet: %s", error)
-        self._watch = asyncio.get_running_loop().create_task(self._watch_clock())
+        self.stack.callback(self.cold.close)
+        self.stack.push_async_callback(self._hang_up)
+        await self._look_at_clock()
+        self.start(self.every(CLOCK_EVERY, self._look_at_clock))
 
-    async def close(self) -> None:
-        self._users -= 1
-        if self._users:
-            return
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait({self._watch})
+    async def _hang_up(self) -> None:
         for stream in self._public.values():
             await stream.close()
         if self._user is not None:
             await self._user.close()
         if self.open_entry is not None:
             await self.open_entry.close()
-        self.cold.close()
-        await self.rest.__aexit__(None, None, None)
 
-    async def _watch_clock(self) -> None:
-        while True:
-            await self.clock.sleep_until(self.clock.now() + CLOCK_EVERY)
-            try:
-                await self.read_clock()
-            except VenueError as error:
-                log.warning("bybit: the clock cannot be read: %s", error)
+    async def _look_at_clock(self) -> None:
+        try:
+            await self.read_clock()
+        except (VenueError, Malformed) as error:
+            log.warning("bybit: the clock cannot be read: %s", error)
 
     # -- what the roles use ----------------------------------------------------------------------
 
@@ -242,6 +225,12 @@ class BybitVenue:
                 f"bybit: {listing.venue_symbol} at {mark} is not {listing.multiplier} x"
                 f" {instrument.base} at {last}: the table of multiples does not fit"
             )
+
+
+class Role(SessionRole[BybitVenue]):
+    """One role over the shared `BybitVenue`."""
+
+    session_type = BybitVenue
 
 
 def names_of(leg: Leg, symbol: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from hedge.roles import FeeRates, KeyRights, VenueContext
 from hedge_ccxt.listing import number
 from hedge_ccxt.parse import at_path
 from hedge_ccxt.profiles.profile import Rights
-from hedge_ccxt.roles import Role
+from hedge_ccxt.venue import Role
 
 YES = frozenset({"true", "1"})
 NO_ADDRESS = frozenset({"", "*", "0.0.0.0/0", "false", "none", "[]"})
@@ -25,24 +25,24 @@ class Check(Role):
 
         ccxt has no question of its own for this: the profile names the venue's.
         """
-        rights = self.venue.profile.rights
+        rights = self.session.profile.rights
         if rights is None:
             return KeyRights(trade=True, withdraw=True)
-        return rights_of(rights, await self.venue.line(self.venue.home).read(rights.method))
+        return rights_of(rights, await self.session.line(self.session.home).read(rights.method))
 
     async def read_clock_offset_ms(self) -> int:
-        await self.venue.read_clock()
-        return self.venue.offset.offset_ms
+        await self.session.read_clock()
+        return self.session.offset.offset_ms
 
     async def read_fees(self, symbol: str) -> FeeRates:
         """Return the account's rates, or where ccxt cannot ask, those of the market."""
         leg = Leg.FUTURES if ":" in symbol else Leg.SPOT
-        listing = await self.venue.listing(leg, symbol)
-        line = self.venue.line(leg)
+        listing = await self.session.listing(leg, symbol)
+        line = self.session.line(leg)
         if line.has("fetchTradingFee"):
             row = await line.read("fetch_trading_fee", listing.market)
         else:
-            row = (await self.venue.markets(leg, anew=False))[listing.market]
+            row = (await self.session.markets(leg, anew=False))[listing.market]
         instrument = listing.instrument
         return FeeRates(
             maker=number(row.get("maker")),

@@ -7,8 +7,8 @@ from hedge.model import FundingPayment, FundingRate, Leg
 from hedge.model.numbers import HOUR, MINUTE, SECOND
 from hedge.roles import MarketSink, VenueContext
 from hedge_ccxt.listing import Listing
-from hedge_ccxt.roles import Role
 from hedge_ccxt.sdk import FAULTS
+from hedge_ccxt.venue import Role
 
 LIVE_EVERY = MINUTE
 LOOK_BACK = 24 * HOUR
@@ -28,14 +28,14 @@ class Funding(Role):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self.venue.close()
+        await self.session.close()
 
     async def _listing(self, symbol: str) -> Listing:
-        return await self.venue.listing(self.leg, symbol)
+        return await self.session.listing(self.leg, symbol)
 
     async def listen(self, symbol: str, sink: MarketSink) -> None:
         """Push the last settled rate now, each new one, and the running one once a minute."""
-        now = self.venue.offset.now()
+        now = self.session.offset.now()
         settled = await self.read_history(symbol, now - LOOK_BACK, now + 1)
         for rate in settled[-1:]:
             sink(rate)
@@ -44,7 +44,7 @@ class Funding(Role):
         self._tasks.add(task)
 
     async def _follow(self, symbol: str, sink: MarketSink, settled_at: int) -> None:
-        clock, offset = self.venue.clock, self.venue.offset
+        clock, offset = self.session.clock, self.session.offset
         live_at, next_at = 0, 0
         while True:
             try:
@@ -62,13 +62,13 @@ class Funding(Role):
             await clock.sleep_until(clock.now() + POLL)
 
     async def read_rate(self, symbol: str) -> FundingRate:
-        return await self.venue.rates.live(await self._listing(symbol))
+        return await self.session.rates.live(await self._listing(symbol))
 
     async def read_rates(self) -> tuple[FundingRate, ...]:
-        return await self.venue.rates.all_live(await self.venue.read_listings(self.leg))
+        return await self.session.rates.all_live(await self.session.read_listings(self.leg))
 
     async def read_history(self, symbol: str, since: int, until: int) -> tuple[FundingRate, ...]:
-        return await self.venue.rates.history(await self._listing(symbol), since, until)
+        return await self.session.rates.history(await self._listing(symbol), since, until)
 
     async def read_payments(self, symbol: str, since: int) -> tuple[FundingPayment, ...]:
-        return await self.venue.rates.payments(await self._listing(symbol), since)
+        return await self.session.rates.payments(await self._listing(symbol), since)

@@ -29,7 +29,7 @@ class FuturesGateway(Gateway):
         """Set one-way mode, margin mode and leverage, and read back whatever can be read."""
         listing = await self._listing(symbol)
         self._used.add(symbol)
-        profile, mode = self.venue.profile, self.venue.settings.margin_mode
+        profile, mode = self.session.profile, self.session.settings.margin_mode
         if await self._mode(listing) is PositionMode.HEDGE:
             await self._line.set("set_position_mode", False, listing.market)
         if profile.sets_margin_mode:
@@ -46,14 +46,14 @@ class FuturesGateway(Gateway):
         if found != leverage or position_mode is not PositionMode.ONE_WAY:
             said = plain(found) if found is not None else "not stated"
             raise Refused(
-                f"{self.venue.venue}: {symbol}: leverage {said}, mode {position_mode.value}"
+                f"{self.session.venue}: {symbol}: leverage {said}, mode {position_mode.value}"
                 f" after setting {leverage}, one_way",
                 code="LEVERAGE" if position_mode is PositionMode.ONE_WAY else "POSITION_MODE",
             )
 
     async def _mode(self, listing: Listing) -> PositionMode:
         """Return the mode by whatever the venue says it with."""
-        match self.venue.profile.mode_from:
+        match self.session.profile.mode_from:
             case "fetch_position_mode":
                 answer = await self._line.read("fetch_position_mode", listing.market)
                 hedged = bool(answer.get("hedged"))
@@ -69,16 +69,16 @@ class FuturesGateway(Gateway):
 
     async def _leverage(self, listing: Listing) -> Decimal | None:
         """Return the leverage of both sides; None where they differ or none is stated."""
-        where = self.venue.profile.leverage_from
+        where = self.session.profile.leverage_from
         if where == "positions" or (where == "fetch_leverage" and not self._line.has(FETCH)):
             rows = await self._rows(listing)
             return _one([row.get("leverage") for row in rows])
         if where == "fetch_leverage":
-            params = self.filled(self.venue.profile.order_params)
+            params = self.filled(self.session.profile.order_params)
             answer = await self._line.read("fetch_leverage", listing.market, params=params)
             return _one([answer.get("longLeverage"), answer.get("shortLeverage")])
         market: Mapping[str, Any] = self._line.exchange.market(listing.market)
-        user = self.venue.settings.wallet_address
+        user = self.session.settings.wallet_address
         query = {"type": "activeAssetData", "user": user, "coin": market["baseName"]}
         answer = await self._line.read(where, query)
         return _one([(answer.get("leverage") or {}).get("value")])
@@ -86,14 +86,14 @@ class FuturesGateway(Gateway):
     async def read_position(self, symbol: str) -> Position:
         listing = await self._listing(symbol)
         self._used.add(symbol)
-        return parse.position(await self._rows(listing), listing, self.venue.clock.now())
+        return parse.position(await self._rows(listing), listing, self.session.clock.now())
 
     async def read_position_mode(self) -> PositionMode:
         """Return hedge mode when any perpetual in use is in it."""
         for symbol in self._used:
             if await self._mode(await self._listing(symbol)) is PositionMode.HEDGE:
                 return PositionMode.HEDGE
-        if self._used or self.venue.profile.mode_from != "fetch_position_mode":
+        if self._used or self.session.profile.mode_from != "fetch_position_mode":
             return PositionMode.ONE_WAY
         answer = await self._line.read("fetch_position_mode")
         return PositionMode.HEDGE if answer.get("hedged") else PositionMode.ONE_WAY

@@ -16,7 +16,7 @@ from hedge.roles import AccountSink, VenueContext, VenueLimits
 from hedge_ccxt import parse
 from hedge_ccxt.listing import Listing
 from hedge_ccxt.order_ids import to_place
-from hedge_ccxt.roles import Role
+from hedge_ccxt.venue import Role
 
 
 class Gateway(Role):
@@ -24,34 +24,36 @@ class Gateway(Role):
 
     def __init__(self, name: str, context: VenueContext, leg: Leg) -> None:
         super().__init__(name, context, leg)
-        self.venue.need_keys()  # said before anything opens
-        self._line = self.venue.line(leg)
-        self._reads = self.venue.reads(leg)
-        self._own = self.venue.own(leg)
+        self.session.need_keys()  # said before anything opens
+        self._line = self.session.line(leg)
+        self._reads = self.session.reads(leg)
+        self._own = self.session.own(leg)
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
-        await self.venue.ask_first(self.leg)
+        await self.session.ask_first(self.leg)
         return self
 
     @property
     def limits(self) -> VenueLimits:
-        return self.venue.limits
+        return self.session.limits
 
     async def _listing(self, symbol: str) -> Listing:
-        return await self.venue.listing(self.leg, symbol)
+        return await self.session.listing(self.leg, symbol)
 
     async def listen(self, symbol: str, sink: AccountSink) -> None:
-        self.venue.account(await self._listing(symbol)).listen(sink)
+        self.session.account(await self._listing(symbol)).listen(sink)
 
     async def place_order(self, order: Order) -> OrderReport:
         """Send once by REST: ccxt's orders by WebSocket have no end to their patience."""
         if order.leg is not self.leg:
-            raise Missing(f"{self.venue.venue}: {order.symbol} is of the other leg")
+            raise Missing(f"{self.session.venue}: {order.symbol} is of the other leg")
         listing = await self._listing(order.symbol)
         if listing.instrument.round_quantity(order.quantity) != order.quantity:
             lot = listing.instrument.lot  # ccxt would cut it down to the lot without a word
-            raise Refused(f"{self.venue.venue}: {order.quantity} is off the lot {lot}", code="LOT")
+            raise Refused(
+                f"{self.session.venue}: {order.quantity} is off the lot {lot}", code="LOT"
+            )
         params = self._order_params(order)
         known = self._own.placed(order)
         try:
@@ -71,14 +73,14 @@ class Gateway(Role):
             known.ended = True
             raise
         except Malformed as error:
-            raise OutcomeUnknown(f"{self.venue.venue}: {error}") from None
+            raise OutcomeUnknown(f"{self.session.venue}: {error}") from None
         finally:
-            self.venue.account(listing).hurry()
+            self.session.account(listing).hurry()
         report = _named(answered, order.client_order_id)
         return self._own.reported(order.symbol, report)
 
     def _order_params(self, order: Order) -> dict[str, Any]:
-        style = self.venue.profile.ids
+        style = self.session.profile.ids
         params: dict[str, Any] = {"clientOrderId": to_place(style, order.client_order_id)}
         match order.time_in_force:
             case TimeInForce.POST_ONLY:
@@ -88,14 +90,14 @@ class Gateway(Role):
             case TimeInForce.GTC:
                 params["timeInForce"] = "GTC"
         if self.leg is Leg.FUTURES:
-            params |= self.filled(self.venue.profile.order_params)
+            params |= self.filled(self.session.profile.order_params)
             if order.reduce_only:
                 params["reduceOnly"] = True
         return params
 
     def filled(self, template: Any) -> dict[str, str]:
         """Return parameters with the margin mode filled in."""
-        mode = self.venue.settings.margin_mode
+        mode = self.session.settings.margin_mode
         return {
             key: text.format(mode=mode, MODE=mode.upper()) for key, text in template.items()
         }  # fmt: skip
@@ -103,16 +105,16 @@ class Gateway(Role):
     async def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:
         listing = await self._listing(symbol)
         await self._reads.cancel(listing, client_order_id)
-        self.venue.account(listing).hurry()
+        self.session.account(listing).hurry()
         try:
             return await self._reads.ended(listing, client_order_id)
         except (VenueError, Malformed) as error:
             raise OutcomeUnknown(
-                f"{self.venue.venue}: cancelled, and its end is not known: {error}"
+                f"{self.session.venue}: cancelled, and its end is not known: {error}"
             ) from None
 
     async def read_clock(self) -> int:
-        return await self.venue.read_clock()
+        return await self.session.read_clock()
 
     async def read_order(self, symbol: str, client_order_id: str) -> OrderReport:
         return await self._reads.order(await self._listing(symbol), client_order_id)

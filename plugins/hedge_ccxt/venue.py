@@ -9,7 +9,7 @@ from hedge.errors import ConfigError, Malformed, Missing, Unreachable, VenueErro
 from hedge.model import Leg
 from hedge.model.numbers import MS, ONE, SECOND
 from hedge.roles import VenueContext, VenueLimits
-from hedge.transport import ClockOffset
+from hedge.transport import ClockOffset, Session, SessionRole
 from hedge_ccxt.account import Account
 from hedge_ccxt.config import CcxtSettings
 from hedge_ccxt.line import Line, budget_of
@@ -28,15 +28,15 @@ CLOSE_S = 3
 log = logging.getLogger("hedge_ccxt")
 
 
-class CcxtVenue:
-    """Opened by the first role and closed by the last; a leg's instance at its first use."""
+class CcxtVenue(Session):
+    """One account; a leg's instance opens at its first use."""
 
-    def __init__(self, name: str, context: VenueContext) -> None:
+    def __init__(self, context: VenueContext, name: str) -> None:
+        super().__init__(context)
         assert isinstance(context.settings, CcxtSettings)
         self.settings: CcxtSettings = context.settings
         self.profile = profile_of(name)
         self.venue = f"ccxt:{name}"
-        self.clock = context.clock
         self.offset = ClockOffset(context.clock)
         only_futures = bool(self.settings.futures_url and not self.settings.spot_url)
         self.home = Leg.FUTURES if only_futures else Leg.SPOT
@@ -62,23 +62,16 @@ class CcxtVenue:
         self._listings: dict[tuple[Leg, str], Listing] = {}
         self._markets: dict[tuple[Leg, str], Market] = {}
         self._accounts: dict[tuple[Leg, str], Account] = {}
-        self._users = 0
-        self._watch: asyncio.Task[None] | None = None
 
     # -- opening and closing ---------------------------------------------------------------------
 
-    async def open(self) -> None:
-        """Be counted as one more user; the first reads the venue's clock."""
-        self._users += 1
-        if self._users > 1:
-            return
+    async def begin(self) -> None:
+        """Follow the venue's clock."""
         for line in self._lines.values():
             keep_connections(line.exchange)
-        try:
-            await self.read_clock()
-        except VenueError as error:
-            log.warning("%s: the clock cannot be read yet: %s", self.venue, error)
-        self._watch = asyncio.get_running_loop().create_task(self._watch_clock())
+        self.stack.push_async_callback(self._hang_up)
+        await self._look_at_clock()
+        self.start(self.every(CLOCK_EVERY, self._look_at_clock))
 
     async def ask_first(self, leg: Leg) -> None:
         """Have ccxt ask what it would ask with the first order, signed like that order."""
@@ -89,13 +82,7 @@ class CcxtVenue:
             except VenueError as error:
                 log.warning("%s: %s cannot be read yet: %s", self.venue, method, error)
 
-    async def close(self) -> None:
-        self._users -= 1
-        if self._users:
-            return
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait({self._watch})
+    async def _hang_up(self) -> None:
         followers: list[Market | Account] = [*self._markets.values(), *self._accounts.values()]
         for follower in followers:
             await follower.close()
@@ -108,13 +95,11 @@ class CcxtVenue:
         except line.faults as error:
             log.warning("%s: closing: %s", self.venue, type(error).__name__)
 
-    async def _watch_clock(self) -> None:
-        while True:
-            await self.clock.sleep_until(self.clock.now() + CLOCK_EVERY)
-            try:
-                await self.read_clock()
-            except VenueError as error:
-                log.warning("%s: the clock cannot be read: %s", self.venue, error)
+    async def _look_at_clock(self) -> None:
+        try:
+            await self.read_clock()
+        except (VenueError, Malformed) as error:
+            log.warning("%s: the clock cannot be read: %s", self.venue, error)
 
     async def read_clock(self) -> int:
         """Return the venue's time, ns, and learn how far ours is from it."""
@@ -245,3 +230,13 @@ class CcxtVenue:
                 f"{self.venue}: {listing.market} at {theirs} is not {listing.multiplier} x"
                 f" {instrument.base} at {ours}: the table of multiples does not fit"
             )
+
+
+class Role(SessionRole[CcxtVenue]):
+    """One role of a leg over the shared `CcxtVenue`."""
+
+    session_type = CcxtVenue
+
+    def __init__(self, name: str, context: VenueContext, leg: Leg) -> None:
+        super().__init__(context, name)
+        self.leg = leg

@@ -35,7 +35,7 @@ class BinanceDesk(Desk):
 
     @property
     def link(self):
-        return self.context.shared["binance"]
+        return self.account_check.session
 
     def server(self, leg):
         return self.spot if leg is Leg.SPOT else self.futures

@@ -42,7 +42,7 @@ class BybitDesk(Desk):
             await self.until(name, StreamUp)
         for name in ("spot market", "futures market"):
             await self.until(name, Quote)
-        trade = self.spot_gateway.venue.open_entry.socket
+        trade = self.spot_gateway.session.open_entry.socket
         if trade is not None:
             await trade.wait_ready(timeout_ms=WAIT_S * 1_000)
 

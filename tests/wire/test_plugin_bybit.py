@@ -108,7 +108,7 @@ def test_a_clock_that_is_wrong_by_seconds_is_no_hindrance():
         assert abs(await desk.account_check.read_clock_offset_ms() - 7_000) < 200
         assert (await desk.spot_gateway.read_balances())[0].total > 0
         await desk.listen()
-        shift = desk.spot_gateway.venue.offset.offset_ns
+        shift = desk.spot_gateway.session.offset.offset_ns
         await desk.trade(Leg.SPOT, Side.BUY, "0.01", signed_at=desk.clock.now() + shift)
 
     run(scenario, faults=("clock_offset,ms=7000",))

@@ -151,7 +151,7 @@ def test_an_order_without_an_answer_is_in_doubt_and_can_be_asked_for(fault, live
                 await desk.futures_gateway.read_order(PERP, order.client_order_id)
         held = desk.server.house.position(PERP).quantity
         assert held == (D("-0.01") if lives else 0), "sent once, whatever happened"
-        trade = desk.spot_gateway.venue.open_entry.socket
+        trade = desk.spot_gateway.session.open_entry.socket
         await trade.wait_ready(timeout_ms=WAIT_S * 1_000)
         end, _ = await desk.trade(Leg.FUTURES, Side.SELL, "0.01")
         assert end.status is ReportedStatus.FILLED, "and trading goes on"
@@ -234,7 +234,7 @@ def test_more_orders_than_the_limit_are_paced_and_none_is_refused():
 def test_orders_by_rest_where_there_is_no_order_socket():
     async def scenario(desk):
         await desk.listen()
-        assert desk.spot_gateway.venue.open_entry.socket is None
+        assert desk.spot_gateway.session.open_entry.socket is None
         end, fills = await desk.trade(Leg.SPOT, Side.BUY, "0.01")
         assert end.status is ReportedStatus.FILLED and fills
         maker = desk.order(Leg.FUTURES, Side.SELL, "0.01", by="-0.02", how=TimeInForce.POST_ONLY)

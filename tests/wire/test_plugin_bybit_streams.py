@@ -54,7 +54,7 @@ def test_what_happened_during_a_gap_is_told_before_the_stream_is_up_again():
         assert (fill.kind, fill.quantity) == (FillKind.AUTO_DELEVERAGING, D("0.01"))
         assert desk.told("futures", Position)[-1].quantity == D("-0.01")
         await desk.until("spot market", StreamUp)
-        await desk.spot_gateway.venue.open_entry.socket.wait_ready(timeout_ms=WAIT_S * 1_000)
+        await desk.spot_gateway.session.open_entry.socket.wait_ready(timeout_ms=WAIT_S * 1_000)
         end, _ = await desk.trade(Leg.SPOT, Side.BUY, "0.01")
         assert end.status is ReportedStatus.FILLED
 
@@ -80,7 +80,7 @@ def test_every_end_of_a_socket_is_followed_by_a_new_one(fault):
                 await desk.futures_gateway.place_order(order)
         for name in ("spot", "futures"):
             await desk.until(name, StreamUp)
-        await desk.spot_gateway.venue.open_entry.socket.wait_ready(timeout_ms=WAIT_S * 1_000)
+        await desk.spot_gateway.session.open_entry.socket.wait_ready(timeout_ms=WAIT_S * 1_000)
         if fault != "half_open":  # quiet for two seconds before anybody asks
             for name in ("spot market", "futures market"):
                 await desk.until(name, StreamUp)
@@ -144,7 +144,7 @@ def test_liquidation_is_recognised():
 def test_a_connection_is_replaced_without_a_gap():
     async def scenario(desk):
         await desk.listen()
-        venue = desk.spot_gateway.venue
+        venue = desk.spot_gateway.session
         sockets = (
             venue.user().socket,
             venue.open_entry.socket,

@@ -379,7 +379,7 @@ def test_an_order_that_the_venue_has_purged_does_not_stop_the_sweep(venue):
             status=ReportedStatus.WORKING,
             filled=D(0),
         )
-        desk.context.shared["ccxt"].own(Leg.SPOT).reported(SPOT, purged)
+        desk.spot_feed.session.own(Leg.SPOT).reported(SPOT, purged)
         alive = len(desk.told("spot", StreamAlive))
         await desk.until("spot", StreamAlive, since=alive)
 
@@ -399,7 +399,7 @@ def best(venue, bid):
 def test_of_several_prices_that_came_at_once_the_last_is_told(venue):
     async def scenario(desk):
         await desk.listen()
-        exchange = desk.context.shared["ccxt"].line(Leg.FUTURES).exchange
+        exchange = desk.spot_feed.session.line(Leg.FUTURES).exchange
         (client,) = (
             one for one in exchange.clients.values() if any("bidask:" in key for key in one.futures)
         )

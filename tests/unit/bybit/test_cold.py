@@ -7,7 +7,7 @@ import contextlib
 import time
 
 import pytest
-from answering import NOW_MS, Raw, Refusal, answering
+from answering import NOW_MS, TIME, Raw, Refusal, answering
 
 from hedge.errors import (
     ConfigError,
@@ -61,7 +61,14 @@ def position_row(**changes):
     return found | changes
 
 
-def play(scenario, **settings):
+class Hasty(RealClock):
+    """Whoever waits for his turn has it at once."""
+
+    async def sleep_until(self, at):
+        await asyncio.sleep(0.001)
+
+
+def play(scenario, clock=None, **settings):
     async def main():
         with answering() as (answers, url):
             answers.says[INSTRUMENTS] = by_symbol(LINEAR_ROW, PEPE_ROW)
@@ -69,7 +76,7 @@ def play(scenario, **settings):
                 settings=BybitSettings(
                     environment="local", rest_url=url, stream_url="ws://127.0.0.1:1", **settings
                 ),
-                clock=RealClock(),
+                clock=clock or RealClock(),
                 account="main",
                 secrets={"api_key": "the-key", "api_secret": "the-secret"},
                 shared={},
@@ -82,6 +89,18 @@ def play(scenario, **settings):
                 await scenario(answers, futures, feed)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("answer", [Raw(200, "<html>maintenance</html>"), Raw(502, "")])
+def test_an_answer_without_the_time_does_not_end_the_looking_at_the_clock(answer):
+    async def scenario(answers, futures, _):
+        answers.says[TIME] = answer
+        before = answers.count(TIME)
+        async with asyncio.timeout(10):
+            while answers.count(TIME) < before + 3:  # noqa: ASYNC110 - it is counted in a thread
+                await asyncio.sleep(0.001)
+
+    play(scenario, Hasty())
 
 
 def test_a_rate_limit_is_said_at_once_and_nothing_is_asked_twice():

@@ -47,7 +47,7 @@ def test_another_venue_is_not_ours(hook):
 def test_all_roles_share_one_venue(hook):
     shared = context(api_key="k", api_secret="s")
     first = plugin.hedge_spot_feed("bybit", shared)
-    assert hook("bybit", shared).venue is first.venue
+    assert hook("bybit", shared).session is first.session
 
 
 def test_market_data_needs_no_key_and_orders_do():

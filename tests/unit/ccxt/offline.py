@@ -121,7 +121,7 @@ def opened(kind, name, leg=Leg.FUTURES, answers=None, **settings):
             return wire.answer
         return {"code": "200000", "data": {}}
 
-    role.venue.line(leg).exchange.fetch = wire.fetch = fetch
+    role.session.line(leg).exchange.fetch = wire.fetch = fetch
     return role, wire
 
 

@@ -115,7 +115,7 @@ UNITS = {"okx": D("0.01"), "kucoin": D("0.01")}
 
 def listing(unit):
     role, _ = opened(Funding, "okx")
-    found = asyncio.run(role.venue.listing(role.leg, PERP))
+    found = asyncio.run(role.session.listing(role.leg, PERP))
     return Listing(instrument=found.instrument, leg=role.leg, market=PERP, unit=unit)
 
 

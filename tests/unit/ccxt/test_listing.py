@@ -29,7 +29,7 @@ GRIDS = {
 def test_a_perpetual_in_contracts_is_one_in_coins(venue):
     async def read():
         role, _ = gateway(venue, Leg.FUTURES)
-        return await role.venue.listing(Leg.FUTURES, "BTC/USDT:USDT")
+        return await role.session.listing(Leg.FUTURES, "BTC/USDT:USDT")
 
     listing = asyncio.run(read())
     one = listing.instrument
@@ -42,8 +42,8 @@ def test_a_perpetual_in_contracts_is_one_in_coins(venue):
 def test_hyperliquids_k_coins_are_a_thousand():
     async def read():
         role, _ = gateway("hyperliquid", Leg.FUTURES)
-        role.venue.settings = CcxtSettings()
-        return {one.symbol: one for one in await role.venue.read_listings(Leg.FUTURES)}
+        role.session.settings = CcxtSettings()
+        return {one.symbol: one for one in await role.session.read_listings(Leg.FUTURES)}
 
     found = asyncio.run(read())
     pepe = found["PEPE/USDC:USDC"]

@@ -49,7 +49,7 @@ def test_each_profile_is_a_venue_and_any_other_is_polled():
 def test_a_venue_that_does_not_say_ccxt_is_not_ours(hook):
     given = context(api_key="k", api_secret="s")
     assert hook("okx", given) is None and hook("binance", given) is None
-    assert hook("ccxt:okx", given).venue is plugin.hedge_spot_feed("ccxt:okx", given).venue
+    assert hook("ccxt:okx", given).session is plugin.hedge_spot_feed("ccxt:okx", given).session
 
 
 def test_what_ccxt_does_not_know_is_said():
@@ -93,7 +93,7 @@ def test_the_hooks_bring_nothing_heavy_in():
 def test_a_profile_is_short_and_names_what_ccxt_has(name):
     folder = Path(plugin.__file__).parent / "profiles"
     assert len((folder / f"{name}.py").read_text().splitlines()) <= LINES_MAX
-    venue = plugin.hedge_spot_feed(f"ccxt:{name}", context()).venue
+    venue = plugin.hedge_spot_feed(f"ccxt:{name}", context()).session
     for line in venue._lines.values():
         exchange = line.exchange
         assert exchange.enableRateLimit is False and exchange.number is Decimal
@@ -106,7 +106,7 @@ def test_a_profile_is_short_and_names_what_ccxt_has(name):
 
 
 def test_ccxt_reads_its_own_decimals_and_leaves_our_arithmetic_alone():
-    exchange = plugin.hedge_spot_feed("ccxt:okx", context()).venue._lines["spot"].exchange
+    exchange = plugin.hedge_spot_feed("ccxt:okx", context()).session._lines["spot"].exchange
     row = {"a": Decimal("1E-8"), "b": "x", "c": 2, "d": None}
     assert exchange.safe_string(row, "a") == "0.00000001"
     assert exchange.safe_string_2(row, "d", "c") == "2"
@@ -118,7 +118,7 @@ def test_ccxt_reads_its_own_decimals_and_leaves_our_arithmetic_alone():
 
 
 def test_a_call_is_stamped_with_its_own_time():
-    exchange = plugin.hedge_spot_feed("ccxt:okx", context()).venue._lines["spot"].exchange
+    exchange = plugin.hedge_spot_feed("ccxt:okx", context()).session._lines["spot"].exchange
     with sdk.noting(sdk.Note(stamp_ms=123)):
         assert exchange.milliseconds() == exchange.nonce() == 123
     assert exchange.milliseconds() > 10**12

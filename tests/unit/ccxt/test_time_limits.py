@@ -62,7 +62,7 @@ FUNDING_READS = {
 @pytest.fixture
 def ends_with(monkeypatch):
     def check(error, role, wire, ask, leg):
-        exchange = role.venue.line(leg).exchange
+        exchange = role.session.line(leg).exchange
         del exchange.fetch
         theirs = type(exchange).__mro__[1]  # below ours, which notes what has left
         monkeypatch.setattr(theirs, "fetch", lambda _, *request: wire.fetch(*request))

@@ -3,12 +3,14 @@ Method: a session that counts, opened and closed by several roles, side by side,
 """
 
 import asyncio
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
-from hand_clock import HandClock, run
+from hand_clock import HandClock, run, turns, until, until_after
 
-from hedge.errors import Missing, Unreachable
+from hedge.errors import Malformed, Missing, Unreachable
+from hedge.model.numbers import SECOND
 from hedge.roles import VenueContext
 from hedge.transport import Listings, Once, Session, SessionRole
 from hedge.transport.once import KEPT
@@ -67,6 +69,60 @@ def test_a_beginning_that_fails_leaves_nothing_open_and_counts_nobody():
         async with role:
             assert role.session.begun == 1
         assert role.session.ended == 2
+
+    run(main())
+
+
+def test_the_one_session_is_made_of_what_the_first_role_gave():
+    class Named(Session):
+        def __init__(self, context, name):
+            super().__init__(context)
+            self.name = name
+
+    class NamedRole(SessionRole[Named]):
+        session_type = Named
+
+    given = context()
+    assert NamedRole(given, "acme").session is NamedRole(given, "acme").session
+    assert NamedRole(given, "acme").session.name == "acme"
+
+
+def test_work_of_the_session_ends_with_it_and_no_answer_of_the_venue_ends_it():
+    async def main():
+        role, tries = Role(context()), []
+        session, clock = role.session, role.session.clock
+        answers = [Unreachable("down"), Malformed("nonsense"), None, None]
+
+        async def look():
+            tries.append(clock.now())
+            if error := answers[len(tries) - 1]:
+                raise error
+
+        for times in (2, 4):
+            async with role:
+                session.start(session.every(SECOND, look))
+                await until_after(clock, lambda: len(tries) == times)  # noqa: B023 - awaited here
+            clock.advance(5_000)
+            await turns()
+            assert len(tries) == times, "it ended with the session, and begins again with it"
+        assert all(after - before >= SECOND for before, after in pairwise(tries))
+
+    run(main())
+
+
+def test_work_that_ends_by_surprise_is_told_to_the_loop():
+    async def main():
+        told, role = [], Role(context())
+        asyncio.get_running_loop().set_exception_handler(lambda _, one: told.append(one))
+
+        async def work():
+            raise KeyError("surprise")
+
+        async with role:
+            role.session.start(work())
+            await until(lambda: told)
+        assert isinstance(told[0]["exception"], KeyError)
+        assert __name__ in told[0]["message"]
 
     run(main())
 
