@@ -5,8 +5,8 @@ Method: the wire simulator on the same loop, its truth, and its faults on demand
 import asyncio
 
 import pytest
-from bybit_desk import WAIT_S, run
-from desks import PERP, SPOT, D
+from bybit_desk import run
+from desks import PERP, SPOT, WAIT_S, D
 
 from hedge.errors import Limited, Missing, OutcomeUnknown, Refused
 from hedge.model import (

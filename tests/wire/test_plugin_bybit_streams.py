@@ -6,8 +6,8 @@ import asyncio
 from collections import Counter
 
 import pytest
-from bybit_desk import WAIT_S, run
-from desks import PERP, SPOT, D
+from bybit_desk import run
+from desks import PERP, SPOT, WAIT_S, D
 
 from hedge.errors import OutcomeUnknown
 from hedge.model import (

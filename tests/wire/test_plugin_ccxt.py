@@ -4,9 +4,9 @@ Method: the wire simulators on the same loop, their truth, and their faults on d
 
 import asyncio
 import contextlib
-from decimal import Decimal
 
 import pytest
+from desks import PERP, SPOT, D, ListeningDesk
 from servers import in_process
 
 from hedge.errors import Missing, OutcomeUnknown, Refused
@@ -18,7 +18,6 @@ from hedge.model import (
     InstrumentStatus,
     Leg,
     Mark,
-    Order,
     OrderReport,
     Position,
     PositionMode,
@@ -32,142 +31,35 @@ from hedge.model import (
     TimeInForce,
 )
 from hedge.model.numbers import HOUR, SECOND
-from hedge.roles import VenueContext
-from hedge.runtime.clock import RealClock
 from hedge_ccxt import plugin
 from hedge_ccxt.config import CcxtSettings
 from hedge_sim.dialects.faults import Fault
 
 pytest.importorskip("ccxt.pro")
 
-D = Decimal
-SPOT, PERP = "BTC/USDT", "BTC/USDT:USDT"
-WAIT_S = 8
 VENUES = ("binance", "bybit")
-NAMES = {Leg.SPOT: "spot", Leg.FUTURES: "futures"}
-HOOKS = {
-    "spot_feed": plugin.hedge_spot_feed,
-    "futures_feed": plugin.hedge_futures_feed,
-    "spot": plugin.hedge_spot_gateway,
-    "futures": plugin.hedge_futures_gateway,
-    "funding": plugin.hedge_funding_source,
-    "check": plugin.hedge_account_check,
-}
 
 
-class Desk:
-    """All roles of one account, opened, and all that they were told."""
+class CcxtDesk(ListeningDesk):
+    """All roles of one account over ccxt; of Bybit both legs are on one server."""
 
     def __init__(self, venue, servers, **settings):
-        self.venue = f"ccxt:{venue}"
+        found = {
+            "environment": "local",
+            "spot_url": servers[Leg.SPOT].url,
+            "futures_url": servers[Leg.FUTURES].url,
+            "requests_per_second": 200,
+            "sweep_ms": 600,
+            "payments_ms": 400,
+        }
         self.servers = servers
-        self.clock = RealClock()
-        self.context = VenueContext(
-            settings=CcxtSettings(
-                environment="local",
-                spot_url=servers[Leg.SPOT].url,
-                futures_url=servers[Leg.FUTURES].url,
-                requests_per_second=200,
-                sweep_ms=600,
-                payments_ms=400,
-                **settings,
-            ),
-            clock=self.clock,
-            environment="local",
-            account="main",
-            secrets={"api_key": "sim-key", "api_secret": "sim-secret"},
-            shared={},
-        )
-        self.news = []
-        self._told = asyncio.Event()
-        self._numbers = {Leg.SPOT: 0, Leg.FUTURES: 0}
-
-    async def __aenter__(self):
-        self.stack = contextlib.AsyncExitStack()
-        for name, hook in HOOKS.items():
-            role = hook(self.venue, self.context)
-            setattr(self, name, await self.stack.enter_async_context(role))
-        return self
-
-    async def __aexit__(self, *error):
-        await self.stack.aclose()
+        super().__init__(f"ccxt:{venue}", plugin, CcxtSettings(**found | settings), account="main")
 
     def house(self, leg):
         return self.servers[leg].house
 
-    def sink(self, name):
-        def take(news):
-            self.news.append((name, news))
-            self._told.set()
-
-        return take
-
-    async def listen(self):
-        await self.spot_feed.listen(SPOT, self.sink("spot market"))
-        await self.futures_feed.listen(PERP, self.sink("futures market"))
-        await self.spot.listen(SPOT, self.sink("spot"))
-        await self.futures.listen(PERP, self.sink("futures"))
-        for name in ("spot", "futures"):
-            await self.until(name, StreamUp)
-        for name in ("spot market", "futures market"):
-            await self.until(name, Quote)
-
-    def told(self, name, kind):
-        return [news for told, news in self.news if told == name and isinstance(news, kind)]
-
-    async def until(self, name, kind, wanted=lambda _: True, since=0):
-        """Return the first news of a kind that is wanted, as soon as it has come."""
-        async with asyncio.timeout(WAIT_S):
-            while True:
-                self._told.clear()
-                for news in self.told(name, kind)[since:]:
-                    if wanted(news):
-                        return news
-                await self._told.wait()
-
-    def order(self, leg, side, quantity, *, by="0", how=TimeInForce.IOC, **more):
-        """Return an order ``by`` (a fraction) through the touch; negative stays away from it."""
-        self._numbers[leg] += 1
-        quote = self.told(f"{NAMES[leg]} market", Quote)[-1]
-        touch = quote.ask if side is Side.BUY else quote.bid
-        price = touch * (1 + D(by) * side.sign)
-        tick = D("0.01") if leg is Leg.SPOT else D("0.1")
-        found = {
-            "client_order_id": f"HA00000001{leg.value[0].upper()}{self._numbers[leg]:06X}",
-            "leg": leg,
-            "symbol": SPOT if leg is Leg.SPOT else PERP,
-            "side": side,
-            "quantity": D(quantity),
-            "limit_price": price // tick * tick,
-            "time_in_force": how,
-            "signed_at": self.clock.now(),
-            "recv_window_ms": 2_000,
-        }
-        return Order(**found | more)
-
     def filled(self, leg):
-        return sum(fill.quantity for fill in self.told(NAMES[leg], Fill))
-
-    def gateway(self, leg):
-        return self.spot if leg is Leg.SPOT else self.futures
-
-    async def trade(self, leg, side, quantity, *, by="0.002", **more):
-        """Place a taking order, and return its end and its fills once all of them came."""
-        order = self.order(leg, side, quantity, by=by, **more)
-        name, ours = NAMES[leg], order.client_order_id
-        end = await self.gateway(leg).place_order(order)
-        if end.status is ReportedStatus.WORKING:
-            end = await self.until(
-                name,
-                OrderReport,
-                lambda r: r.client_order_id == ours and r.status is not ReportedStatus.WORKING,
-            )
-
-        def mine():
-            return [f for f in self.told(name, Fill) if f.client_order_id == ours]
-
-        await self.until(name, Fill, lambda _: sum(f.quantity for f in mine()) >= end.filled)
-        return end, mine()
+        return sum(fill.quantity for fill in self.told(leg.value, Fill))
 
 
 def run(venue, scenario, *, settings=None, **options):
@@ -187,7 +79,7 @@ def run(venue, scenario, *, settings=None, **options):
             else:
                 server = await stack.enter_async_context(in_process("bybit", **options))
                 servers = dict.fromkeys(Leg, server)
-            desk = Desk(venue, servers, **(settings or {}))
+            desk = CcxtDesk(venue, servers, **(settings or {}))
             await scenario(await stack.enter_async_context(desk))
 
     asyncio.run(main())
@@ -206,22 +98,22 @@ def test_a_start_reads_and_prepares(venue):
         assert spot.status is perp.status is InstrumentStatus.TRADING
         with pytest.raises(Missing, match="NOCOIN"):
             await desk.spot_feed.read_instrument("NOCOIN/USDT")
-        rights = await desk.check.read_key_rights()
+        rights = await desk.account_check.read_key_rights()
         assert rights.trade and not rights.withdraw and rights.ip_bound
-        assert abs(await desk.check.read_clock_offset_ms()) < 200
-        fees = await desk.check.read_fees(SPOT)
+        assert abs(await desk.account_check.read_clock_offset_ms()) < 200
+        fees = await desk.account_check.read_fees(SPOT)
         assert (fees.buy_asset, fees.taker) == ("BTC", desk.house(Leg.SPOT).fees.spot_taker)
-        assert (await desk.check.read_fees(PERP)).taker > 0
-        await desk.futures.prepare(PERP, 3)
-        margin = await desk.futures.read_margin(PERP)
+        assert (await desk.account_check.read_fees(PERP)).taker > 0
+        await desk.futures_gateway.prepare(PERP, 3)
+        margin = await desk.futures_gateway.read_margin(PERP)
         assert margin.leverage == 3 and margin.free > 0 and margin.wallet == D(100_000)
         assert desk.house(Leg.FUTURES).leverage(PERP) == 3
-        await desk.futures.prepare(PERP, 3)
-        assert await desk.futures.read_position_mode() is PositionMode.ONE_WAY
-        assert (await desk.futures.read_position(PERP)).quantity == 0
-        balances = {one.asset: one for one in await desk.spot.read_balances()}
+        await desk.futures_gateway.prepare(PERP, 3)
+        assert await desk.futures_gateway.read_position_mode() is PositionMode.ONE_WAY
+        assert (await desk.futures_gateway.read_position(PERP)).quantity == 0
+        balances = {one.asset: one for one in await desk.spot_gateway.read_balances()}
         assert balances["USDT"].total == 100_000 and balances["BTC"].free == 1
-        assert abs(await desk.spot.read_clock() - desk.clock.now()) < SECOND
+        assert abs(await desk.spot_gateway.read_clock() - desk.clock.now()) < SECOND
 
     run(venue, scenario)
 
@@ -244,15 +136,15 @@ def test_both_legs_trade_and_are_heard(venue):
         end, _ = await desk.trade(Leg.FUTURES, Side.BUY, "0.02", reduce_only=True)
         assert end.status is ReportedStatus.FILLED
         flat = desk.house(Leg.FUTURES).position(PERP).quantity
-        assert flat == (await desk.futures.read_position(PERP)).quantity == 0
+        assert flat == (await desk.futures_gateway.read_position(PERP)).quantity == 0
         nothing = desk.order(Leg.FUTURES, Side.BUY, "0.02", by="0.002", reduce_only=True)
         with pytest.raises(Refused) as refused:
-            await desk.futures.place_order(nothing)
+            await desk.futures_gateway.place_order(nothing)
         assert refused.value.code in {"-2022", "110017"}
         heard = [f.fill_id for name in ("spot", "futures") for f in desk.told(name, Fill)]
         since = desk.clock.now() - 3_600 * SECOND
-        read = [f.fill_id for f in await desk.spot.read_fills(SPOT, since)]
-        read += [f.fill_id for f in await desk.futures.read_fills(PERP, since)]
+        read = [f.fill_id for f in await desk.spot_gateway.read_fills(SPOT, since)]
+        read += [f.fill_id for f in await desk.futures_gateway.read_fills(PERP, since)]
         assert sorted(heard) == sorted(read), "each once, and none that REST does not know"
 
     run(venue, scenario)
@@ -264,10 +156,10 @@ def test_resting_orders_are_found_cancelled_and_gone_and_a_no_has_its_code(venue
         await desk.listen()
         late = desk.order(Leg.SPOT, Side.BUY, "0.01", signed_at=desk.clock.now() - 5 * SECOND)
         with pytest.raises(Refused) as refused:
-            await desk.spot.place_order(late)
+            await desk.spot_gateway.place_order(late)
         assert refused.value.code in {"-1021", "10002"}, "signed when it was decided"
         with pytest.raises(Refused):
-            await desk.spot.place_order(desk.order(Leg.SPOT, Side.BUY, "80", by="0.001"))
+            await desk.spot_gateway.place_order(desk.order(Leg.SPOT, Side.BUY, "80", by="0.001"))
         for leg, symbol in ((Leg.SPOT, SPOT), (Leg.FUTURES, PERP)):
             gateway = desk.gateway(leg)
             maker = desk.order(leg, Side.BUY, "0.01", by="-0.02", how=TimeInForce.POST_ONLY)
@@ -308,16 +200,16 @@ def test_an_order_without_an_answer_is_in_doubt_and_can_be_asked_for(venue, faul
         server.faults.set(Fault(name=fault, times=1, match="order", ms=1_500))
         order = desk.order(Leg.FUTURES, Side.SELL, "0.01", by="0.002")
         with pytest.raises(OutcomeUnknown):
-            await desk.futures.place_order(order)
+            await desk.futures_gateway.place_order(order)
         assert server.faults.struck.get(fault) == 1
         if lives:
-            report = await desk.futures.read_order(PERP, order.client_order_id)
+            report = await desk.futures_gateway.read_order(PERP, order.client_order_id)
             assert (report.status, report.filled) == (ReportedStatus.FILLED, D("0.01"))
             fill = await desk.until("futures", Fill)
             assert fill.client_order_id == order.client_order_id
         else:
             with pytest.raises(Missing):
-                await desk.futures.read_order(PERP, order.client_order_id)
+                await desk.futures_gateway.read_order(PERP, order.client_order_id)
         held = desk.house(Leg.FUTURES).position(PERP).quantity
         assert held == (D("-0.01") if lives else 0), "sent once, whatever happened"
 
@@ -331,7 +223,7 @@ def test_a_cut_stream_comes_back_and_what_was_missed_is_told(venue):
         for one in list(desk.servers[Leg.SPOT].sockets):
             one.close()
         order = desk.order(Leg.SPOT, Side.BUY, "0.02", by="0.002")
-        await desk.spot.place_order(order)
+        await desk.spot_gateway.place_order(order)
         await desk.until("spot", StreamDown)
         fill = await desk.until("spot", Fill)
         assert fill.client_order_id == order.client_order_id
@@ -354,7 +246,7 @@ def test_a_fill_counts_once_whatever_the_streams_lose_and_repeat(venue):
                 heard = desk.filled(leg)
                 await desk.gateway(leg).place_order(desk.order(leg, side, "0.02", by="0.002"))
                 await desk.until(
-                    NAMES[leg],
+                    leg.value,
                     Fill,
                     lambda _, leg=leg, heard=heard: desk.filled(leg) == heard + D("0.02"),
                 )
@@ -362,7 +254,7 @@ def test_a_fill_counts_once_whatever_the_streams_lose_and_repeat(venue):
                 faults.set(Fault(name=name, rate=D(0)))
         since = desk.clock.now() - 3_600 * SECOND
         for leg, symbol in ((Leg.SPOT, SPOT), (Leg.FUTURES, PERP)):
-            heard = [one.fill_id for one in desk.told(NAMES[leg], Fill)]
+            heard = [one.fill_id for one in desk.told(leg.value, Fill)]
             read = [one.fill_id for one in await desk.gateway(leg).read_fills(symbol, since)]
             assert sorted(heard) == sorted(read), "each once, and none is missing"
 
@@ -426,8 +318,8 @@ def test_cash_is_without_the_profit_of_an_open_position(venue):
             await desk.until("futures market", Quote, since=len(desk.told("futures market", Quote)))
             wallet = house.margin().wallet
             assert house.margin().profit
-            cash = {one.asset: one.total for one in await desk.futures.read_balances()}
-            assert cash["USDT"] == (await desk.futures.read_margin(PERP)).wallet == wallet
+            cash = {one.asset: one.total for one in await desk.futures_gateway.read_balances()}
+            assert cash["USDT"] == (await desk.futures_gateway.read_margin(PERP)).wallet == wallet
 
     run(venue, scenario)
 
@@ -438,17 +330,17 @@ def test_funding_has_its_interval_and_its_cash(venue):
         house = desk.house(Leg.FUTURES)
         await desk.listen()
         await desk.trade(Leg.FUTURES, Side.SELL, "0.5")
-        await desk.funding.listen(PERP, desk.sink("funding"))
+        await desk.funding_source.listen(PERP, desk.sink("funding"))
         live = await desk.until("funding", FundingRate, lambda r: r.origin is RateOrigin.LIVE)
         assert (live.rate, live.interval_s) == (house.rate(PERP).rate, 8 * 3_600)
-        (listed,) = await desk.funding.read_rates()
+        (listed,) = await desk.funding_source.read_rates()
         assert (listed.rate, listed.next_at) == (live.rate, live.next_at)
         since = house.wall() - 30 * HOUR
-        settled = await desk.funding.read_history(PERP, since, house.wall() + 1)
+        settled = await desk.funding_source.read_history(PERP, since, house.wall() + 1)
         assert settled and {one.interval_s for one in settled} == {8 * 3_600}
         house.skip(9 * HOUR)
         cash = await desk.until("futures", FundingPayment)
-        paid = await desk.funding.read_payments(PERP, since)
+        paid = await desk.funding_source.read_payments(PERP, since)
         assert cash.payment_id == paid[0].payment_id and cash.quantity == D("-0.5")
         assert [one.cash for one in paid] == [one.cash for one in house.payments()]
 
