@@ -24,15 +24,13 @@ from typing import Any, Self
 
 import pytest
 from markers import KEY, SECRET
-from running import HEDGE, PATIENCE_S, Running, environment, wait_until
+from running import PATIENCE_S, Running, environment, wait_until
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.rows import Row
-from hedge.journal.lock import claim_name
 from hedge.model import Leg, Side
 from hedge.model.numbers import MS
-from hedge.runtime.session import claims_directory
 from hedge_sim.records import Accepted
 from hedge_sim.truth import VenueTruth, path_of, read_records, read_truth
 
@@ -294,8 +292,7 @@ class Lab(Running):
     ) -> None:
         self.end()
         self.venue.end()
-        for what in (PERP, BASE):
-            (claims_directory() / claim_name("served", self.account, what)).unlink(missing_ok=True)
+        self.unclaim("served", self.account, PERP, BASE)
 
     @property
     def where(self) -> str:
@@ -305,7 +302,7 @@ class Lab(Running):
 
     def configure(self) -> Path:
         """Write the file and the keys as a user would; the same for every start."""
-        path = self.folder / "hedge.toml"
+        path = self.config
         if path.exists():
             return path
         # Patient lives rest and requote, and so get less done in their time.
@@ -364,10 +361,8 @@ feed_stale_ms = 10000
         return environment(PYTHONPATH=os.pathsep.join(path)) | self.environ
 
     def line(self, *more: str, state: Path | None = None) -> list[str]:
-        return [
-            HEDGE, "run", NAME, "--config", str(self.configure()),
-            "--state-dir", str(state or self.state), "--enter", "now", "--no-view", *more,
-        ]  # fmt: skip
+        self.configure()
+        return super().line(*more, state=state)
 
     # -- the process -----------------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ from typing import Any
 
 from hedge.decide.rows import Row
 from hedge.journal import read_rows
+from hedge.journal.lock import claim_name
+from hedge.runtime.session import claims_directory
 
 HEDGE = str(Path(sys.executable).parent / "hedge")
 PATIENCE_S = 90.0
@@ -76,7 +78,8 @@ class Running:
     def __init__(self, folder: Path, directory: Path, *, patience_s: float = PATIENCE_S) -> None:
         self.folder = folder
         self.directory = directory
-        """The hedge's own, in the state directory."""
+        """The hedge's own, named as it is, in the state directory."""
+        self.config = folder / "hedge.toml"
         self.patience_s = patience_s
         self.happened: list[str] = []
         """What was done to it."""
@@ -107,9 +110,17 @@ class Running:
         self._started.append(process)
         return process
 
+    def line(self, *more: str, state: Path | None = None) -> list[str]:
+        """Return the line that starts the hedge, which is the same each time."""
+        return [
+            HEDGE, "run", self.directory.name, "--config", str(self.config),
+            "--state-dir", str(state or self.directory.parent), "--enter", "now", "--no-view",
+            *more,
+        ]  # fmt: skip
+
     def start(self) -> subprocess.Popen[bytes]:
-        """Start it with its line, which is the same each time."""
-        raise NotImplementedError
+        """Start it with its line."""
+        return self.begin(self.line())
 
     def said(self) -> str:
         """Return what the last engine said on stderr."""
@@ -163,6 +174,11 @@ class Running:
             if process.poll() is None:
                 process.kill()
             process.wait(self.patience_s)
+
+    def unclaim(self, venue: str, account: str, *held: str) -> None:
+        """Take away the claims on what an account holds, which outlive the hedge."""
+        for what in held:
+            (claims_directory() / claim_name(venue, account, what)).unlink(missing_ok=True)
 
     def rows(self) -> list[Row]:
         return list(read_rows(self.directory / "journal.log"))

@@ -22,8 +22,6 @@ from running import HEDGE, Running, environment
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
-from hedge.journal.lock import claim_name
-from hedge.runtime.session import claims_directory
 from hedge_sim.dialects.faults import ACTIONS
 
 NAME = "life"
@@ -219,8 +217,7 @@ class Life(Running):
         for server in self.servers.values():
             server.end()
         for venue, what in ((self.legs.futures, PERP), (self.legs.spot, BASE)):
-            claim = claim_name(venue, self._account_of(venue), what)
-            (claims_directory() / claim).unlink(missing_ok=True)
+            self.unclaim(venue, self._account_of(venue), what)
 
     @property
     def where(self) -> str:
@@ -239,12 +236,11 @@ class Life(Running):
         return f"{self.account}-{venue}".replace(":", "-")
 
     def _configure(self) -> None:
-        path = self.folder / "hedge.toml"
         accounts = "\n".join(
             f'[accounts.{self._account_of(venue)}]\nvenue = "{venue}"'
             for venue in dict.fromkeys(self.legs)
         )
-        path.write_text(f"""[run]
+        self.config.write_text(f"""[run]
 tick_ms = 200
 stop_timeout_s = 10
 {self._venues()}
@@ -275,7 +271,7 @@ audit_active_ms = 3000
 audit_halt_ms = 3000
 feed_stale_ms = 15000
 """)
-        path.chmod(0o600)
+        self.config.chmod(0o600)
 
     def _venues(self) -> str:
         """Return the venues' tables: where they are served, and times that suit a short life."""
@@ -307,13 +303,7 @@ feed_stale_ms = 15000
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the engine: always with the same line."""
-        return self.begin(
-            [
-                HEDGE, "run", NAME, "--config", str(self.folder / "hedge.toml"),
-                "--state-dir", str(self.state), "--enter", "now", "--no-view",
-                *(["--dry-run"] if self.dry else []),
-            ]
-        )  # fmt: skip
+        return self.begin(self.line(*(["--dry-run"] if self.dry else []), state=self.state))
 
     def look(self) -> None:
         """Do what is to be done around a hedge that lives; to be called often."""

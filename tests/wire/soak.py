@@ -83,7 +83,7 @@ async def live(life: Life) -> None:
     plan = make_plan(
         Line(
             names=(NAME,),
-            config=life.folder / "hedge.toml",
+            config=life.config,
             state_dir=life.state,
             enter_now=True,
             no_view=True,
