@@ -216,6 +216,12 @@ class Desk:
         """Return an order that rests away from the market."""
         return await self.order(leg, side, by=-AWAY, how=TimeInForce.POST_ONLY, **more)
 
+    async def off_the_lot(self, leg: Leg) -> Order:
+        """Return an order of half a lot too much."""
+        lot = (await self.instrument(leg)).lot
+        order = await self.order(leg)
+        return await self.order(leg, quantity=order.quantity + lot / 2)
+
     async def place(self, order: Order) -> OrderReport:
         """Place it; the report must be of this very order."""
         report: OrderReport = await self.gateway(order.leg).place_order(order)
@@ -229,6 +235,12 @@ class Desk:
     def send(self, order: Order) -> Awaitable[OrderReport]:
         """Return the call that places it, for who expects an error."""
         sent: Awaitable[OrderReport] = self.gateway(order.leg).place_order(order)
+        return sent
+
+    def cancel(self, order: Order) -> Awaitable[OrderReport]:
+        """Return the call that cancels it."""
+        gateway, ours = self.gateway(order.leg), order.client_order_id
+        sent: Awaitable[OrderReport] = gateway.cancel_order(order.symbol, ours)
         return sent
 
     async def read(self, order: Order) -> OrderReport:

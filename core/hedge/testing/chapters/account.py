@@ -53,7 +53,7 @@ async def locked(desk: Desk) -> None:
     after = {one.asset: one for one in await desk.spot_gateway.read_balances()}[quote]
     expect(after.free < before.free, f"free {quote} is still {after.free} while a BUY rests")
     expect(after.total == before.total, f"{quote}: {before.total} became {after.total}")
-    await desk.spot_gateway.cancel_order(order.symbol, order.client_order_id)
+    await desk.cancel(order)
 
 
 @futures(

@@ -141,7 +141,7 @@ async def cancel_reply_lost(desk: Desk) -> None:
         await desk.place(order)
         await desk.strike(Switch.CANCEL_REPLY_LOST)
         await raises(
-            desk.gateway(leg).cancel_order(order.symbol, order.client_order_id),
+            desk.cancel(order),
             OutcomeUnknown,
             Refused,
             what=f"{leg}: cancel_order",

@@ -39,9 +39,7 @@ async def limited(desk: Desk) -> None:
 )
 async def one_line(desk: Desk) -> None:
     for leg in desk.legs:
-        instrument = await desk.instrument(leg)
-        order = await desk.order(leg)
-        order = await desk.order(leg, quantity=order.quantity + instrument.lot / 2)
+        order = await desk.off_the_lot(leg)
         error = await raises(desk.send(order), Refused, what=f"{leg}: off the lot")
         text = str(error)
         expect(

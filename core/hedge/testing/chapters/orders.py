@@ -55,6 +55,11 @@ async def expect_no(desk: Desk, order: Order, what: str) -> Refused | None:
     return refused
 
 
+async def expect_refused(desk: Desk, order: Order, what: str) -> None:
+    """Expect `Refused` with a code: an end without a fill is not enough."""
+    expect(await expect_no(desk, order, what), f"{order.leg}: {what} must be Refused")
+
+
 @orders(
     given="prices",
     when="an IOC order through the touch",
@@ -127,7 +132,7 @@ async def resting(desk: Desk) -> None:
         found = await desk.gateway(leg).read_open_orders(order.symbol)
         ids = [one.client_order_id for one in found]
         expect(ids == [order.client_order_id], f"{leg}: read_open_orders says {ids}")
-        await desk.gateway(leg).cancel_order(order.symbol, order.client_order_id)
+        await desk.cancel(order)
 
 
 @orders(
@@ -143,7 +148,7 @@ async def echo(desk: Desk) -> None:
         for name in ("side", "quantity", "limit_price", "reduce_only"):
             said, meant = getattr(report, name), getattr(order, name)
             expect(said in (None, meant), f"{leg}: {name} was {meant}, and comes back as {said}")
-        await desk.gateway(leg).cancel_order(order.symbol, order.client_order_id)
+        await desk.cancel(order)
 
 
 @orders(
@@ -155,7 +160,7 @@ async def cancel(desk: Desk) -> None:
     for leg in desk.legs:
         order = await desk.resting(leg)
         await desk.place(order)
-        await desk.gateway(leg).cancel_order(order.symbol, order.client_order_id)
+        await desk.cancel(order)
         end = await desk.end_of(order)
         expect(
             (end.status, end.filled) == (ReportedStatus.CANCELLED, ZERO),
@@ -180,7 +185,7 @@ async def cancel_ended(desk: Desk) -> None:
     for leg in desk.legs:
         order, _ = await desk.trade(leg)
         await raises(
-            desk.gateway(leg).cancel_order(order.symbol, order.client_order_id),
+            desk.cancel(order),
             Refused,
             what=f"{leg}: cancel_order of a filled order",
         )
@@ -251,7 +256,7 @@ async def gtc(desk: Desk) -> None:
         order = await desk.order(leg, Side.BUY, by=Decimal("-0.02"), how=TimeInForce.GTC)
         report = await desk.place(order)
         expect(report.status is ReportedStatus.WORKING, f"{leg}: it is {report.status}")
-        await desk.gateway(leg).cancel_order(order.symbol, order.client_order_id)
+        await desk.cancel(order)
 
 
 @orders(
@@ -273,7 +278,7 @@ async def duplicate_id(desk: Desk) -> None:
         if truth is not None:
             count = len(truth.ours(order.client_order_id))
             expect(count == 1, f"{leg}: the venue has {count} orders with one id")
-        await desk.gateway(leg).cancel_order(order.symbol, order.client_order_id)
+        await desk.cancel(order)
 
 
 @orders(
@@ -283,11 +288,7 @@ async def duplicate_id(desk: Desk) -> None:
 )
 async def off_the_lot(desk: Desk) -> None:
     for leg in desk.legs:
-        instrument = await desk.instrument(leg)
-        order = await desk.order(leg)
-        order = await desk.order(leg, quantity=order.quantity + instrument.lot / 2)
-        refused = await expect_no(desk, order, f"a quantity off the lot {instrument.lot}")
-        expect(refused, f"{leg}: a quantity off the lot must be Refused")
+        await expect_refused(desk, await desk.off_the_lot(leg), "a quantity off the lot")
 
 
 @orders(
@@ -301,8 +302,7 @@ async def too_large(desk: Desk) -> None:
         order = await desk.order(leg)
         large = instrument.round_quantity(Decimal(10**9) / order.limit_price)
         order = await desk.order(leg, quantity=large)
-        refused = await expect_no(desk, order, "an order of a thousand millions")
-        expect(refused, f"{leg}: more than the account can pay must be Refused")
+        await expect_refused(desk, order, "an order of a thousand millions")
 
 
 @orders(
@@ -314,8 +314,7 @@ async def stale(desk: Desk) -> None:
     for leg in desk.legs:
         order = await desk.order(leg)
         order = await desk.order(leg, signed_at=order.signed_at - HOUR)
-        refused = await expect_no(desk, order, "an order signed an hour ago")
-        expect(refused, f"{leg}: an order signed an hour ago must be Refused")
+        await expect_refused(desk, order, "an order signed an hour ago")
 
 
 @orders(
@@ -366,7 +365,7 @@ async def two_at_once(desk: Desk) -> None:
                 seen.quantity in (None, order.quantity),
                 f"{leg}: {order.client_order_id} was {order.quantity}, and is {seen.quantity}",
             )
-            await desk.gateway(leg).cancel_order(order.symbol, order.client_order_id)
+            await desk.cancel(order)
 
 
 @orders(

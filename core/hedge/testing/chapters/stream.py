@@ -56,7 +56,7 @@ async def order_told(desk: Desk) -> None:
             lambda r, ours=ours: r.client_order_id == ours,  # type: ignore[misc] # binds the loop's value
             what="a report of the order that rests",
         )
-        await desk.gateway(leg).cancel_order(order.symbol, ours)
+        await desk.cancel(order)
         end = await desk.until(
             leg.value,
             OrderReport,
