@@ -452,7 +452,7 @@ def test_over_tls_only_who_proves_its_name_gets_a_request(certificates, tmp_path
 
 
 def test_a_socket_over_tls_is_ready_and_a_stranger_is_not_spoken_to(certificates, tmp_path):
-    from test_socket import Desk
+    from socket_desk import Desk
     from ws_server import WsServer
 
     async def main():

@@ -112,6 +112,10 @@ async def behave(peer: Peer) -> None:
     await peer.listen()
 
 
+async def hang_up_unanswered(peer: Peer) -> None:
+    await peer.reader.readuntil(b"\r\n\r\n")
+
+
 class WsServer:
     """``async with``; ``behaviour`` may be changed between two connections."""
 
