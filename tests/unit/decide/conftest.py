@@ -7,7 +7,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from desk import Desk, Venue, terms_of
+from desk import Desk
+from toy import Venue, terms_of
 
 
 @pytest.fixture
@@ -31,3 +32,14 @@ def open_desk():
 def desk(open_desk):
     """Return a flat, unstarted desk of one coin per hedge at a price near 100."""
     return open_desk(start=False)
+
+
+@pytest.fixture
+def building(open_desk):
+    """Return a desk that has bought and hedged some coins, with a slice of spot resting."""
+    desk = open_desk()
+    desk.funding()
+    desk.work(lambda: desk.held[0] > 2)
+    desk.run(2)
+    assert desk.resting() is not None
+    return desk

@@ -5,11 +5,11 @@ Method: the table of actions x situations by the one door; every desk's journal 
 from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
 
 import pytest
-from desk import BAD, FUTURES, GOOD, SPOT, Venue
+from desk import BAD, GOOD
+from toy import FUTURES, SPOT, Venue
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
-from hedge.decide import steps
 from hedge.decide.mode import Mode, Trigger
 from hedge.decide.terms import Action, InventoryRule
 from hedge.model import FillKind, RateOrigin, Side
@@ -448,120 +448,3 @@ def test_carried_rates_may_enter(open_desk):
     desk = open_desk()
     desk.funding(GOOD, origin=RateOrigin.CARRIED)
     assert desk.mode is Mode.INVENTORY
-
-
-def test_equity_is_measured_at_both_ends_of_a_run(open_desk):
-    desk = open_desk(action="single")
-    desk.build()
-    desk.funding_goes()
-    desk.unwind()
-    assert [x.label for x in desk.seen(c.ReadEquity)] == ["start", "built", "end"]
-
-
-def test_a_death_in_the_last_measurement_is_made_good_by_the_next_start(open_desk):
-    desk = open_desk(action="single")
-    desk.build()
-    desk.measuring = False
-    desk.funding_goes()
-    desk.work(lambda: desk.mode is Mode.HALT)
-    assert desk.held == (0, 0) and not desk.ended
-    desk.measuring = True
-    desk.start("single", boot="another")
-    desk.unwind()
-    assert desk.exit == (0, "UNWOUND")
-    assert [x.label for x in desk.seen(c.ReadEquity)] == ["start", "built", "end", "end"]
-
-
-def test_an_end_that_cannot_be_measured_says_so_and_comes(open_desk):
-    desk = open_desk(action="single")
-    desk.build()
-    desk.measuring = False
-    desk.funding_goes()
-    desk.work(lambda: desk.mode is Mode.HALT)
-    desk.run(steps.CLOSING_PATIENCE_S - 1)
-    assert not desk.ended and "UNMEASURED" not in [x.key for x in desk.seen(c.Notice)]
-    desk.run(2)
-    assert desk.exit == (0, "UNWOUND")
-    assert "UNMEASURED" in [x.key for x in desk.seen(c.Notice)]
-
-
-def test_no_order_waits_for_ever_for_a_measurement(open_desk):
-    desk = open_desk(start=False)
-    desk.measuring = False
-    desk.start("single", now=True)
-    desk.run(steps.EQUITY_PATIENCE_S - 2)
-    assert not desk.orders() and desk.engine.reason == "EQUITY_READ"
-    desk.build()
-    desk.funding_goes()
-    desk.run(steps.EQUITY_PATIENCE_S)
-    desk.unwind()
-    assert desk.exit == (0, "UNWOUND")
-
-
-def test_what_is_scaled_during_the_last_measurement_is_not_ended_by_it(open_desk):
-    desk = open_desk(action="single")
-    desk.build()
-    desk.measuring = False
-    desk.funding_goes()
-    desk.work(lambda: desk.mode is Mode.HALT)
-    desk.verb("scale", quantity=D(4))
-    desk.measuring = True
-    desk.funding_goes(rate=GOOD, times=1)
-    desk.work(lambda: desk.mode is Mode.HALT and desk.held[0] > 3)
-    desk.run(10)
-    assert desk.held == (4, -4) and not desk.ended
-
-
-def test_an_answer_to_an_older_question_does_not_end_the_last_measurement(open_desk):
-    desk = open_desk(action="single")
-    desk.build()
-    desk.measuring = False
-    desk.funding_goes()
-    desk.work(lambda: desk.mode is Mode.HALT)
-    desk.measure("built")
-    desk.run(1)
-    assert not desk.ended
-    desk.measure("end")
-    desk.run(1)
-    assert desk.exit == (0, "UNWOUND")
-
-
-def test_a_death_in_the_first_measurement_is_made_good_by_the_next_start(open_desk):
-    """A run that nobody measured at its start would be reported from its middle."""
-    desk = open_desk(start=False)
-    desk.measuring = False
-    desk.start("single")
-    desk.run(1)
-    assert desk.books.run.waiting and not desk.books.equity_labels
-    desk.measuring = True
-    desk.start("single")
-    desk.build()
-    assert desk.books.equity_labels[0] == "start"
-    assert [x.label for x in desk.seen(c.ReadEquity)] == ["start", "start", "built"]
-    assert desk.books.run.run_id == 1
-
-
-def test_a_restart_measures_no_start_twice(open_desk):
-    desk = open_desk(action="single")
-    desk.run(1)
-    desk.start("single")
-    desk.build()
-    assert [x.label for x in desk.seen(c.ReadEquity)] == ["start", "built"]
-
-
-@pytest.mark.parametrize("kept", [1, 2, 3])
-def test_a_death_that_keeps_a_part_of_the_first_rows_builds_all_the_same(open_desk, kept):
-    """Of the rows that begin a build a torn write, or a machine's death, keeps the first ones."""
-    desk = open_desk(action="single")
-    desk.run(1)
-    before = len(desk.rows)
-    desk.funding()
-    began = [type(row.entry) for row in desk.rows[before:]]
-    assert {c.SetTarget, c.ChangeMode, c.PlaceOrder} <= set(began)
-    del desk.rows[before + began.index(c.SetTarget) + kept - 1 :]
-    desk.venue.orders[SPOT].clear()  # what was not written was not sent
-    desk.start("single")
-    desk.funding()
-    desk.work(lambda: desk.mode is Mode.INVENTORY, 60)
-    desk.work(lambda: desk.mode is Mode.HALT)
-    assert desk.held == (10, -10)

@@ -5,24 +5,14 @@ Method: one bound at a time is pushed over its edge on a working desk; orders ar
 from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
 
 import pytest
-from desk import FUTURES, SPOT, Venue
+from toy import FUTURES, SPOT, Venue
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.mode import Mode, Trip
-from hedge.decide.terms import AfterExternal, InventoryRule
-from hedge.model import FillKind, Position, PositionMode, Side, StreamKind
+from hedge.decide.terms import InventoryRule
+from hedge.model import FillKind, Position, PositionMode, StreamKind
 from hedge.model.numbers import MS, SECOND
-
-
-@pytest.fixture
-def building(open_desk):
-    desk = open_desk()
-    desk.funding()
-    desk.work(lambda: desk.held[0] > 2)
-    desk.run(2)
-    assert desk.resting() is not None
-    return desk
 
 
 @pytest.mark.parametrize("leg", [SPOT, FUTURES])
@@ -123,72 +113,6 @@ def test_a_stream_that_is_down_cancels_and_alarms_after_half_a_minute(building):
     building.work(lambda: building.mode is Mode.HALT)
 
 
-def test_the_ladder_of_unhedged_time(building):
-    building.script[FUTURES].extend(["miss"] * 500)
-    building.fill()
-    since = building.now
-    building.run(9)
-    assert "UNHEDGED" not in building.alarms
-    building.run(2)
-    assert "UNHEDGED" in building.alarms and building.books.trip == Trip.OK
-    building.run(20)
-    assert building.books.trips["UNHEDGED_TIME"] == Trip.FREEZE_SPOT
-    building.run(90)
-    assert "UNHEDGED_PAGE" in building.alarms
-    assert building.resting() is None and building.now > since
-    building.script[FUTURES].clear()
-    building.run(3)
-    assert building.engine.quantities_equal and "UNHEDGED" not in building.alarms
-    assert building.books.trip == Trip.FREEZE_SPOT, "a person clears it"
-
-
-def test_spot_is_reduced_after_repair_after_s(open_desk):
-    desk = open_desk(limits={"repair_after_s": 300})
-    desk.funding()
-    desk.work(lambda: desk.held[0] > 4)
-    desk.work(lambda: desk.resting() is not None)
-    desk.script[FUTURES].extend(["miss"] * 2_000)
-    desk.fill()
-    covered = -desk.held[1]
-    desk.run(295)
-    assert desk.books.target == 10
-    desk.work(lambda: desk.held[0] == covered, 30)
-    assert "REPAIR" in desk.alarms and desk.books.target == covered
-    desk.work(lambda: desk.mode is Mode.HALT)
-
-
-@pytest.mark.parametrize("restarted", [False, True])
-def test_no_repair_begins_while_the_hedge_may_have_been_filled(open_desk, restarted):
-    desk = open_desk(limits={"repair_after_s": 120})
-    desk.funding()
-    desk.work(lambda: desk.held[0] > 4)
-    desk.run(2)
-    desk.script[FUTURES].append("swallowed fill")
-    desk.reads[FUTURES] = "fail"
-    desk.fill()
-    if restarted:
-        desk.start()
-    held = desk.held[0]
-    desk.run(200)
-    assert desk.books.in_doubt and desk.books.target == 10 and "REPAIR" not in desk.alarms
-    desk.reads[FUTURES] = ""
-    desk.run(60)
-    assert desk.held == (held, -held), "it had been filled: nothing was to be sold"
-
-
-def test_hard_exposure_leaves_only_what_shrinks(open_desk):
-    building = open_desk(limits={"after_external": AfterExternal.REHEDGE})
-    building.funding()
-    building.work(lambda: building.held[0] > 6)
-    building.foreign(FUTURES, 5, FillKind.AUTO_DELEVERAGING)
-    assert building.books.trips["UNHEDGED_NOTIONAL"] == Trip.HEDGE_ONLY
-    assert building.resting() is None
-    building.run(5)
-    assert building.engine.quantities_equal, "the hedge shrinks it, so it goes"
-    building.run(20)
-    assert building.resting() is None and building.engine.reason.startswith("TRIPPED")
-
-
 def test_collar_widens_with_misses_up_to_the_cap_and_alarms(building):
     building.script[FUTURES].extend(["miss"] * 12)
     before = len(building.orders(FUTURES))
@@ -201,12 +125,6 @@ def test_collar_widens_with_misses_up_to_the_cap_and_alarms(building):
     limits = [order.limit_price for order in sells]
     assert limits == sorted(limits, reverse=True) and limits[0] > limits[3]
     assert min(limits) >= D(100) * (1 - building.terms.limits.collar_max)
-
-
-def test_half_filled_hedges_are_completed_at_once(building):
-    building.script[FUTURES].extend(["half", "half"])
-    building.fill()
-    assert building.engine.quantities_equal
 
 
 def test_mark_and_mid_apart_send_no_hedge(building):
@@ -340,19 +258,6 @@ def test_hedge_mode_of_the_account_stops_new_spot(building):
     assert building.engine.reason.startswith("POSITION_MODE") and "POSITION_MODE" in building.alarms
 
 
-def test_unequal_in_halt_is_never_silent(open_desk):
-    desk = open_desk(Venue(10, -10), inventory=InventoryRule.ACCOUNT)
-    desk.run(10)
-    assert not desk.alarms - {"POSITION_FOUND"}
-    desk.venue.coins += 1
-    desk.run(60)
-    assert "UNEQUAL" in desk.alarms and not desk.orders()
-    assert "in HALT, and delta is 1 (909.1 bp)" in desk.texts(c.RaiseAlarm)
-    desk.venue.position -= 1
-    desk.run(60)
-    assert "UNEQUAL" not in desk.alarms
-
-
 def test_an_account_deposit_is_followed_up_to_the_cap_only(open_desk):
     desk = open_desk(
         Venue(),
@@ -369,47 +274,6 @@ def test_an_account_deposit_is_followed_up_to_the_cap_only(open_desk):
     short = -desk.held[1] * desk.venue.price
     assert 900 < short <= D("1050.2"), "the account's coins are hedged, up to the notional cap"
     assert "UNHEDGED" in desk.alarms or "HEDGE_GATED" in desk.alarms
-
-
-def test_losses_freeze_then_lock(open_desk):
-    desk = open_desk()
-    desk.build()
-    desk.skip(120)
-    desk.venue.futures_price = D("101.2")
-    desk.skip(60)
-    assert desk.books.trips["LOSS"] == Trip.FREEZE_SPOT
-    desk.venue.futures_price = D("102.5")
-    desk.skip(60)
-    assert desk.books.trips["LOSS"] == Trip.LOCKED and "LOSS" in desk.alarms
-
-
-def test_a_days_loss_is_not_forgotten_by_a_restart(open_desk):
-    desk = open_desk()
-    desk.build()
-    desk.skip(120)
-    lose(desk, "100.8")
-    assert "LOSS" not in desk.books.trips
-    desk.start()
-    desk.run(40)
-    lose(desk, "101.2")
-    assert desk.books.trips["LOSS"] == Trip.FREEZE_SPOT, "0.8 before the start and 0.4 after it"
-    desk.verb("clear", subject="LOSS")
-    desk.start()
-    desk.run(40)
-    assert "LOSS" not in desk.books.trips, "what a person has cleared stays so"
-
-
-def test_a_loss_of_the_day_before_does_not_count(open_desk):
-    desk = open_desk()
-    desk.build()
-    desk.skip(120)
-    lose(desk, "100.8")
-    for _ in range(25):
-        desk.skip(3600)
-    desk.start()
-    desk.run(40)
-    lose(desk, "101.2")
-    assert "LOSS" not in desk.books.trips
 
 
 @pytest.mark.parametrize("leg", [SPOT, FUTURES])
@@ -455,37 +319,6 @@ def test_a_clock_that_is_off_is_corrected_warned_of_then_freezes_and_clears(buil
     assert building.books.trip == Trip.OK and "CLOCK_OFFSET" not in building.alarms
 
 
-def lose(desk, *prices):
-    for price in prices:
-        desk.venue.futures_price = D(price)
-        desk.skip(60)
-
-
-def test_a_loss_flattens_where_that_was_authorised(open_desk):
-    desk = open_desk(limits={"flatten_on_loss": True})
-    desk.build()
-    desk.skip(120)
-    lose(desk, "102.5")
-    assert desk.books.trips["LOSS"] == Trip.LOCKED and desk.mode is Mode.HALT
-    lose(desk, "103.5", "102.5")
-    assert desk.mode is Mode.LIQUIDATION and "LOSS_FLATTEN" in desk.alarms
-    desk.unwind()
-    assert desk.held == (0, 0) and desk.exit == (0, "UNWOUND")
-    assert desk.books.trips["LOSS"] == Trip.FREEZE_SPOT, "a person clears it, not the unwinding"
-
-
-@pytest.mark.parametrize("verb", ["", "lock"])
-def test_a_loss_never_flattens_without_leave_or_on_another_lock(open_desk, verb):
-    desk = open_desk(limits={"flatten_on_loss": bool(verb)})
-    desk.build()
-    desk.skip(120)
-    if verb:
-        desk.verb(verb)
-    lose(desk, "103.5", "104")
-    assert desk.mode is Mode.HALT and desk.held == (D(10), D(-10))
-    assert desk.books.trips["LOSS"] == Trip.LOCKED
-
-
 def test_a_slice_is_no_larger_than_the_spot_venue_takes(open_desk):
     desk = open_desk(spot={"quantity_max": D("0.4")})
     desk.build()
@@ -513,25 +346,6 @@ def test_a_build_that_takes_too_long_alarms(open_desk):
     assert "BUILD_SLOW" in desk.alarms
 
 
-def test_a_rest_too_small_to_hedge_is_topped_up(open_desk):
-    desk = open_desk(quantity=D(1), limits={"exposure_max": D(201)})
-    desk.funding()
-    desk.run(1)
-    desk.fill(D("0.98"))
-    desk.fill()
-    desk.run(1)
-    assert desk.engine.delta == D("0.02") and desk.books.target > 1
-    desk.work(lambda: desk.mode is Mode.HALT)
-    assert desk.engine.equal and desk.held[0] < D("1.1")
-
-
-def test_a_split_hedge_leaves_nothing_below_the_minimum(open_desk):
-    desk = open_desk(futures={"notional_min": D(40)}, limits={"exposure_max": D(105)})
-    desk.build()
-    assert all(order.quantity * order.limit_price >= 40 for order in desk.orders(FUTURES))
-    assert desk.held == (10, -10)
-
-
 @pytest.mark.parametrize("ratio", ["0.5", "0.3"])
 def test_a_hedge_ratio_below_one(open_desk, ratio):
     desk = open_desk(hedge_ratio=D(ratio))
@@ -554,120 +368,6 @@ def test_nothing_is_decided_after_the_end(open_desk):
     desk.run(3)
     assert desk.exit == (0, "UNWOUND")
     assert desk.funding() == [] and desk.engine.handle(e.TimerFired(at=desk.now)) == ()
-
-
-def test_dust_on_both_legs_ends_the_liquidation(open_desk):
-    desk = open_desk(Venue("0.02", 0), inventory=InventoryRule.ACCOUNT, action="liquidation")
-    desk.run(10)
-    assert desk.exit == (0, "UNWOUND") and not desk.orders()
-    assert desk.seen(c.EndRun)[-1].text == "left: 0.02 spot, 0 futures"
-
-
-def test_a_naked_spot_with_no_futures_is_not_the_end(open_desk):
-    desk = open_desk()
-    desk.build()
-    desk.funding_goes()
-    desk.foreign(FUTURES, -desk.venue.position)
-    desk.run(3)
-    assert desk.exit is None and desk.held[0] > 5, "stopping at F = 0 would leave naked spot"
-    desk.verb("clear", subject="*")
-    desk.unwind()
-    assert (desk.venue.coins, desk.venue.position) == (0, 0)
-
-
-def half_heard(open_desk, futures):
-    """Restore a journal that has lost its tail; of the account only the spot leg answers yet."""
-    desk = open_desk()
-    desk.funding()
-    desk.work(lambda: desk.held[0] > 2)
-    kept = len(desk.rows)
-    desk.work(lambda: desk.held[0] > 6)
-    desk.run(1)
-    del desk.rows[kept:]
-    desk.reads[FUTURES] = futures
-    desk.boot()
-    desk.ask("default")
-    return desk
-
-
-def test_half_an_account_is_no_gap(open_desk):
-    desk = half_heard(open_desk, "fail")
-    desk.run(1)
-    assert desk.engine.delta > 3, "the spot leg was heard and the futures leg was not"
-    desk.reads[FUTURES] = ""
-    desk.work(lambda: desk.mode is Mode.HALT)
-    assert "UNHEDGED_NOTIONAL" not in desk.books.trips and desk.held == (D(10), D(-10))
-
-
-def test_half_an_account_that_stays_so_is_a_gap(open_desk):
-    desk = half_heard(open_desk, "fail")
-    desk.run(32)
-    assert desk.books.trips["UNHEDGED_NOTIONAL"] == Trip.HEDGE_ONLY
-
-
-def test_spot_is_not_sold_for_a_gap_whose_hedge_is_on_its_way(open_desk):
-    desk = open_desk()
-    desk.funding()
-    desk.work(lambda: desk.held[0] > 4)
-    desk.run(2)
-    desk.script[FUTURES].append("silent")
-    desk.fill()
-    desk.run(1)
-    assert desk.books.futures.open and desk.engine.delta > 0
-    before = len(desk.orders(SPOT))
-    desk.verb("scale", quantity=D(2))
-    desk.run(2)
-    sold = [order for order in desk.orders(SPOT)[before:] if order.side is Side.SELL]
-    assert desk.books.futures.open and not sold, "both would close the same gap"
-
-
-@pytest.mark.parametrize("exempt", [True, False])
-def test_a_long_too_small_to_be_sold_alone_does_not_hold_up_the_hedge(open_desk, exempt):
-    desk = open_desk(
-        futures={"reduce_only_below_min": exempt}, limits={"after_external": AfterExternal.REHEDGE}
-    )
-    desk.funding()
-    desk.work(lambda: desk.held[0] > 2)
-    desk.run(2)
-    before = len(desk.orders(FUTURES))
-    desk.foreign(FUTURES, D("0.04") - desk.held[1])
-    desk.run(2)
-    sold = desk.orders(FUTURES)[before:]
-    assert desk.held[1] == desk.venue.position == -desk.held[0]
-    assert sold[0].reduce_only is exempt and all(one.side is Side.SELL for one in sold)
-    assert (sold[0].quantity == D("0.04")) is exempt
-
-
-def test_coins_adopted_in_the_closing_measurement_are_no_clean_end(open_desk):
-    desk = open_desk(Venue(coins="5"))
-    desk.build()
-    desk.funding_goes()
-    desk.measuring = False
-    desk.work(lambda: desk.books.equity_wanted == "end")
-    desk.verb("adopt", quantity=D(3))
-    desk.run(1)
-    desk.measuring = True
-    desk.measure("end")
-    desk.run(1)
-    assert desk.exit == (7, "NOT_HEDGED") and desk.held[0] == 3
-
-
-def test_coins_are_no_dust_before_a_price_says_so(open_desk):
-    desk = open_desk(Venue(coins="5"), action="single")
-    desk.build()
-    desk.measuring = False
-    desk.funding_goes()
-    desk.work(lambda: desk.books.equity_wanted == "end")
-    desk.verb("adopt", quantity=D(3))
-    desk.run(3)
-    desk.quoting = dict.fromkeys(desk.quoting, False)
-    desk.measuring = True
-    desk.start("single")
-    desk.run(3)
-    assert desk.held[0] == 3 and not desk.ended and desk.engine.reason.startswith("NO_PRICE")
-    desk.quoting = dict.fromkeys(desk.quoting, True)
-    desk.run(2)
-    assert desk.exit == (7, "NOT_HEDGED")
 
 
 def test_signs_of_life_after_a_gap_do_not_renew_a_price_from_before_it(building):
@@ -729,43 +429,3 @@ def test_an_order_that_we_cancel_ourselves_is_no_reason_to_wait(open_desk):
     desk.venue.price = D(104)  # the touch leaves it
     desk.run(1)
     assert desk.resting() is not None and len(desk.orders(SPOT)) == 2
-
-
-def test_fills_that_never_come_switch_off_no_loss_limit_and_are_not_looked_for_for_ever(building):
-    resting = building.resting()
-    odd = building.venue.fill(resting, resting.order.quantity, building.now, FillKind.UNKNOWN)
-    building.tell(e.FillSeen, fill=odd)
-    building.tell(e.OrderReported, leg=SPOT, report=resting.report(building.now))
-    building.run(5)
-    building.verb("clear", subject="*")
-    building.work(lambda: building.mode is Mode.HALT)
-    building.run(60)
-    asked = len(building.seen(c.AuditLeg))
-    building.run(300)
-    assert len(building.seen(c.AuditLeg)) - asked <= 22, "two legs, each half a minute"
-    building.skip(3_700)
-    assert building.now - building.seen(c.AuditLeg)[-1].fills_since < 200 * SECOND
-    building.run(70)
-    assert "LOSS" not in building.books.trips
-    building.venue.futures_price = building.venue.mark_price = D(103)
-    building.run(40)
-    assert building.books.trips["LOSS"] == Trip.LOCKED, "ten coins short lost three each, of 1,000"
-
-
-def test_a_loss_that_a_person_has_cleared_lets_the_hedge_be_unwound_until_more_is_lost(open_desk):
-    desk = open_desk()
-    desk.build()
-    desk.run(70)
-    desk.venue.futures_price = desk.venue.mark_price = D(103)
-    desk.run(40)
-    assert desk.books.trips["LOSS"] == Trip.LOCKED
-    desk.verb("clear", subject="LOSS")
-    desk.run(40)
-    assert desk.books.trip == Trip.OK
-    desk.venue.futures_price = desk.venue.mark_price = D("105.5")
-    desk.run(40)
-    assert desk.books.trips["LOSS"] == Trip.LOCKED, "another 25 were lost, of 1,000"
-    desk.verb("clear", subject="LOSS")
-    desk.verb("liquidate")
-    desk.unwind()
-    assert desk.exit == (0, "UNWOUND")

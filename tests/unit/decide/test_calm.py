@@ -8,7 +8,8 @@ import random
 from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
 
 import pytest
-from desk import FUTURES, SPOT, Desk, Venue, terms_of
+from desk import Desk
+from toy import FUTURES, SPOT, Venue, terms_of
 
 from hedge.decide import commands as c
 from hedge.decide import events as e

@@ -6,7 +6,7 @@ from decimal import Decimal as D  # noqa: N817 - figures are what these tests ar
 
 import msgspec
 import pytest
-from desk import FUTURES, SPOT, Resting
+from toy import FUTURES, SPOT, Resting
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
@@ -26,16 +26,6 @@ from hedge.model import (
 from hedge.model.numbers import SECOND
 
 FENCE_S = 17
-
-
-@pytest.fixture
-def building(open_desk):
-    desk = open_desk()
-    desk.funding()
-    desk.work(lambda: desk.held[0] > 2)
-    desk.run(2)
-    assert desk.resting() is not None
-    return desk
 
 
 def lose(desk, leg, word="lost"):

@@ -5,7 +5,8 @@ Method: rates of every origin and quality on a built hedge; the clock stands whe
 from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
 
 import pytest
-from desk import BAD, GOOD, Venue
+from desk import BAD, GOOD
+from toy import Venue
 
 from hedge.decide import commands as c
 from hedge.decide.mode import Mode

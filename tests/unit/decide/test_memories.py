@@ -6,7 +6,7 @@ others are not. The room is used up twice, for what is given up must not come ba
 
 from decimal import Decimal
 
-from desk import FUTURES, T0, terms_of
+from toy import FUTURES, T0, terms_of
 
 from hedge.decide import commands as c
 from hedge.decide.books import PAYMENTS_KEPT, Books

@@ -5,7 +5,8 @@ Method: the verb by the one door on a desk in each mode; stop is followed to its
 from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
 
 import pytest
-from desk import BAD, FUTURES, SPOT, Venue
+from desk import BAD
+from toy import FUTURES, SPOT, Venue
 
 from hedge.decide import commands as c
 from hedge.decide.events import Verb

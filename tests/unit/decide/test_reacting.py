@@ -5,7 +5,7 @@ Method: one desk in the middle of a build; what each single fact leads to.
 from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
 
 import pytest
-from desk import FUTURES, SPOT
+from toy import FUTURES, SPOT
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
