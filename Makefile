@@ -10,7 +10,7 @@ SWARM := tests/simulation tests/life/test_faults.py
 SUITES := $(filter-out tests/conftest.py tests/data tests/example_plugin,$(wildcard tests/*))
 # All that the tests of a whole run leave and say is kept, and searched for keys at its end.
 LEFT = $(if $(MADE),--basetemp=$(MADE)/$@ --junitxml=$(MADE)/$@.xml -o junit_logging=all)
-SOURCES := core plugins tests bench docs/generate.py
+SOURCES := core plugins tests bench docs
 SEEDS ?= 3000
 LIVES ?= 100
 SUITE ?= sim

@@ -11,125 +11,29 @@ import contextlib
 import importlib
 import io
 import os
-import re
 import sys
-import tomllib
-from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
-from enum import Enum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from config_page import config
+from parts import (
+    CORE,
+    ROOT,
+    Words,
+    calls,
+    classes,
+    fields,
+    members,
+    one_line,
+    page,
+    parsed,
+    table,
+    text_of,
+)
+
 DOCS = Path(__file__).resolve().parent
-ROOT = DOCS.parent
-CORE = ROOT / "core" / "hedge"
 COLUMNS = "80"
-NOTE = "<!-- Written by docs/generate.py; edit the code or docs/meanings.toml instead. -->"
-
-
-class Words:
-    """The tables of ``meanings.toml``; remembers what was asked for."""
-
-    def __init__(self, path: Path) -> None:
-        self._tables: dict[str, dict[str, str]] = tomllib.loads(path.read_text(encoding="utf-8"))
-        self._asked: set[tuple[str, str]] = set()
-        self.missing: list[str] = []
-
-    def of(self, table: str, key: str) -> str:
-        self._asked.add((table, key))
-        found = self._tables.get(table, {}).get(key, "")
-        if not found:
-            self.missing.append(f'[{table}] "{key}"')
-        return found
-
-    def unused(self) -> list[str]:
-        given = {(table, key) for table, keys in self._tables.items() for key in keys}
-        return [f'[{table}] "{key}"' for table, key in sorted(given - self._asked)]
-
-
-# -- reading the code ----------------------------------------------------------------------------
-
-
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def classes(path: Path) -> Iterator[ast.ClassDef]:
-    return (node for node in parsed(path).body if isinstance(node, ast.ClassDef))
-
-
-def one_class(path: Path, name: str) -> ast.ClassDef:
-    return next(node for node in classes(path) if node.name == name)
-
-
-def one_line(text: str | None) -> str:
-    """Return a docstring's text on one line, in Markdown: double backquotes become single ones."""
-    return " ".join((text or "").split()).replace("``", "`")
-
-
-def fields(node: ast.ClassDef) -> Iterator[tuple[str, str, str, str]]:
-    """Yield (name, annotation, default, the string below it) of a class's attributes."""
-    for here, after in zip(node.body, [*node.body[1:], None], strict=True):
-        said = ""
-        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            said = one_line(str(after.value.value))
-        if isinstance(here, ast.AnnAssign):
-            default = ast.unparse(here.value) if here.value else ""
-            yield ast.unparse(here.target), ast.unparse(here.annotation), default, said
-        elif isinstance(here, ast.Assign):
-            yield ast.unparse(here.targets[0]), "", ast.unparse(here.value), said
-
-
-def members(path: Path, name: str) -> dict[str, str]:
-    """Return the strings below an enum's members, by the names of the members."""
-    return {member: said for member, _, _, said in fields(one_class(path, name))}
-
-
-def calls(path: Path, names: set[str]) -> Iterator[tuple[ast.Call, dict[str, ast.expr]]]:
-    """Yield the calls of some names, each with the plain assignments of its function."""
-    for function in ast.walk(parsed(path)):
-        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        local = {
-            node.targets[0].id: node.value
-            for node in ast.walk(function)
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-        }
-        for node in ast.walk(function):
-            if isinstance(node, ast.Call) and called(node) in names:
-                yield node, local
-
-
-def called(node: ast.Call) -> str:
-    match node.func:
-        case ast.Attribute(attr=name) | ast.Name(id=name):
-            return name
-        case _:
-            return ""
-
-
-def text_of(node: ast.expr | None, local: dict[str, ast.expr]) -> str:
-    """Return a constant text, with ``*`` for what is put into it; "" where it is not constant."""
-    match node:
-        case ast.Constant(value=str(value)):
-            return value
-        case ast.JoinedStr(values=parts):
-            return "".join(
-                str(part.value) if isinstance(part, ast.Constant) else "*" for part in parts
-            )
-        case ast.Name(id=name) if name in local:
-            return text_of(local[name], {})
-        case _:
-            return ""
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell or " " for cell in line) + " |" for line in lines)
-
-
-def page(title: str, *parts: str) -> str:
-    return "\n\n".join([f"# {title}", NOTE, *parts]) + "\n"
 
 
 # -- modes.md ------------------------------------------------------------------------------------
@@ -403,119 +307,6 @@ def _help(group: Any, words: list[str]) -> str:
     with contextlib.redirect_stdout(out):
         group.run_line([*words, "--help"])
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).rstrip() + "\n"
-
-
-# -- config.md -----------------------------------------------------------------------------------
-
-TABLES = (
-    ("run", "RunSettings"),
-    ("metrics", "MetricsSettings"),
-    ("plugins", "PluginSettings"),
-    ("hedges.NAME", "HedgeSettings"),
-    ("hedges.NAME.funding", "FundingSettings"),
-    ("hedges.NAME.execution", "ExecutionSettings"),
-    ("hedges.NAME.limits", "LimitSettings"),
-    ("accounts.NAME", "AccountSettings"),
-    ("notifiers.NAME", "NotifierSettings"),
-)
-BOUNDED = ("Count", "Duration", "Positive", "NotNegative")
-ENDLESS = 1_000_000_000
-"""A bound from here on only keeps arithmetic safe, and is not worth a reader's time."""
-SIM_TABLES = (
-    ("venues.sim", "SimSettings"),
-    ("venues.sim.fees", "Fees"),
-    ("venues.sim.spot, venues.sim.futures", "MarketRules"),
-    ("venues.sim.faults", "Faults"),
-    ("[venues.sim.faults.disconnects]", "Disconnect"),
-    ("[venues.sim.faults.deleveragings]", "Deleveraging"),
-    ("[venues.sim.faults.liquidations]", "Liquidation"),
-    ("[venues.sim.faults.mode_flips]", "ModeFlip"),
-    ("[venues.sim.faults.balance_changes]", "BalanceChange"),
-    ("[venues.sim.faults.clock_jumps]", "ClockJump"),
-    ("[venues.sim.faults.halts]", "Halt"),
-)
-
-
-def config(words: Words) -> str:
-    parts = []
-    settings = importlib.import_module("hedge.config.settings")
-    for name, kind in TABLES:
-        parts += [f"## `[{name}]`", _keys(words, settings, kind, CORE / "config" / "settings.py")]
-        if name == "plugins":
-            parts += ["## `[venues.NAME]`", words.of("page", "venues")]
-    plugin = importlib.import_module("hedge_sim.config")
-    path = ROOT / "plugins" / "hedge_sim" / "config.py"
-    for name, kind in SIM_TABLES:
-        parts += [f"## `[{name}]`", _keys(words, plugin, kind, path)]
-    return page("Configuration", words.of("page", "config"), *parts)
-
-
-def _keys(words: Words, module: Any, kind: str, path: Path) -> str:
-    model = getattr(module, kind)
-    rows = []
-    for owner, (name, annotation, _, said) in _own_and_inherited(path, kind):
-        if name not in model.model_fields:
-            continue
-        info = model.model_fields[name]
-        if _is_table(module, annotation):
-            continue  # it has a heading of its own
-        what = _kind(words, annotation)
-        tops = [one.le for one in info.metadata if getattr(one, "le", None) is not None]
-        if annotation in BOUNDED and tops and min(tops) < ENDLESS:
-            what += f", at most {min(tops)}"
-        meaning = said or words.of(owner, name)
-        default = "required" if info.is_required() else f"`{_default(info.default)}`"
-        rows.append([f"`{name}`", what, default, meaning])
-    return table(["key", "type", "default", "meaning"], rows)
-
-
-def _own_and_inherited(path: Path, kind: str) -> Iterator[tuple[str, tuple[str, str, str, str]]]:
-    node = one_class(path, kind)
-    known = {one.name for one in classes(path)}
-    for base in map(ast.unparse, node.bases):
-        if base in known:
-            yield from _own_and_inherited(path, base)
-    yield from ((kind, one) for one in fields(node))
-
-
-def _is_table(module: Any, annotation: str) -> bool:
-    kind = getattr(module, annotation.removeprefix("tuple[").removesuffix(", ...]"), None)
-    return hasattr(kind, "model_fields")
-
-
-def _kind(words: Words, annotation: str) -> str:
-    if annotation.startswith("Literal["):
-        return ", ".join(ast.literal_eval(f"[{annotation[8:-1]}]"))
-    if annotation.endswith(" | None") and annotation != "SecretStr | None":
-        return _kind(words, annotation.removesuffix(" | None")) + ", or absent"
-    if annotation.startswith("Annotated[int"):
-        limits = dict(re.findall(r"([gl]e)=([0-9]+)", annotation))
-        upper = f" to {limits['le']}" if "le" in limits else ""
-        return f"whole number from {limits['ge']}{upper}"
-    return words.of("kind", annotation)
-
-
-def _default(value: Any) -> str:
-    match value:
-        case None:
-            return '""'
-        case bool():
-            return str(value).lower()
-        case Enum():
-            return f'"{value.value}"'
-        case str():
-            return f'"{value}"'
-        case Decimal():
-            return f'"{value:f}"'
-        case tuple():
-            return "[" + ", ".join(f'"{one}"' for one in value) + "]"
-        case dict():
-            held = ", ".join(f'{key} = "{one}"' for key, one in value.items())
-            return f"{{ {held} }}" if held else "{}"
-        case int():
-            return str(value)
-        case _:
-            return "its own table"
 
 
 # -- exit-codes.md -------------------------------------------------------------------------------
