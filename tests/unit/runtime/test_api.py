@@ -5,17 +5,16 @@ Method: the real server on a real Unix socket, a fake engine by injection, raw H
 
 import asyncio
 import http.client
-import json
 import os
-import selectors
 import socket
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from api_port import AT, BTC, FakePort, VirtualLoop, get, post, send, serve
 
 from hedge.decide.events import Verb
 from hedge.errors import ConfigError, HedgeError, JournalError, SafetyRefusal, UsageError
@@ -23,127 +22,6 @@ from hedge.runtime import client
 from hedge.runtime.api import Feed, StatusApi, snapshot_preview
 from hedge.runtime.api_metrics import Meters
 from hedge.runtime.snapshot import HedgeSnapshot
-
-AT = 1_700_000_000_000_000_000
-BTC = HedgeSnapshot(
-    name="btc",
-    at=AT,
-    symbol="BTC/USDT",
-    spot_venue="sim",
-    futures_venue="sim",
-    inventory=Decimal("0.1500"),
-    position=Decimal("-0.15"),
-    delta=Decimal("0E-8"),
-    delta_quote=Decimal("-3.5"),
-    spot_mid=Decimal(60000),
-    futures_mid=Decimal(60100),
-    spot_stream_age_ms=250,
-)
-
-
-class FakePort:
-    def __init__(self, *shots: HedgeSnapshot) -> None:
-        self.shots = list(shots or (BTC,))
-        self.asked: list[dict[str, Any]] = []
-        self.feed = Feed()
-        self.error: Exception | None = None
-        self.accepted = True
-
-    def snapshots(self) -> list[HedgeSnapshot]:
-        return self.shots
-
-    def ask(self, hedge: str, **fields: Any) -> Mapping[str, object]:
-        if self.error is not None:
-            raise self.error
-        self.asked.append({"hedge": hedge, **fields})
-        return {"accepted": self.accepted, "text": f"{fields['verb'].value} it is"}
-
-    def subscribe(self) -> AsyncIterator[dict[str, Any]]:
-        return self.feed.subscribe()
-
-    def report(self, hedge: str) -> dict[str, object]:
-        if self.error is not None:
-            raise self.error
-        return {"hedge": hedge, "unexplained": Decimal("0.00")}
-
-    def now(self) -> int:
-        return AT
-
-
-class VirtualSelector(selectors.DefaultSelector):
-    """Never waits for a timer: the time it was asked to wait has passed at once."""
-
-    passed = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        if timeout is not None and timeout > 0:
-            self.passed += timeout
-            timeout = 0
-        return super().select(timeout)
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self.virtual = VirtualSelector()
-        super().__init__(self.virtual)
-        # a resolution below the clock's own steps would leave a due timer waiting for ever
-        self._clock_resolution = 0.001
-
-    def time(self) -> float:
-        return self.virtual.passed
-
-
-Scenario = Callable[[StatusApi], Awaitable[Any]]
-
-
-def serve(
-    tmp_path: Path,
-    port: FakePort,
-    scenario: Scenario,
-    *,
-    loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
-    **options: Any,
-) -> Any:
-    async def main() -> Any:
-        names = [shot.name for shot in port.shots]
-        api = StatusApi(port, hedges=names, runtime_dir=tmp_path, index_dirs=(tmp_path,), **options)
-        await api.start()
-        try:
-            return await scenario(api)
-        finally:
-            await api.close()
-
-    with asyncio.Runner(loop_factory=loop) as runner:
-        return runner.run(main())
-
-
-def raw(path: Path, text: bytes) -> tuple[int, dict[str, Any]]:
-    """Send bytes as they are; return the status and the JSON of the reply."""
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(5)
-        sock.connect(str(path))
-        sock.sendall(text)
-        reply = http.client.HTTPResponse(sock)
-        reply.begin()
-        body = reply.read()
-        reply.close()
-    return reply.status, json.loads(body) if body.startswith(b"{") else {"text": body.decode()}
-
-
-async def post(api: StatusApi, verb: str, **body: object) -> dict[str, Any]:
-    return await asyncio.to_thread(client.Client(str(api.socket_path)).post, verb, body)
-
-
-async def get(api: StatusApi, route: str, **query: str) -> dict[str, Any]:
-    engine = client.Client(str(api.socket_path))
-    return await asyncio.to_thread(lambda: engine.get(route, **query))
-
-
-async def send(api: StatusApi, head: str, body: bytes = b"", host: str = "hedge") -> Any:
-    lines = f"{head}\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    assert api.socket_path is not None
-    return await asyncio.to_thread(raw, api.socket_path, lines + body)
-
 
 # -- reading -------------------------------------------------------------------------------------
 
