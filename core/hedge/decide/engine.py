@@ -11,7 +11,7 @@ from typing import assert_never
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
-from hedge.decide import exposure, modes, recovery, trading, watch
+from hedge.decide import exposure, loss, modes, recovery, trading, watch
 from hedge.decide.books import Books
 from hedge.decide.commands import AnyCommand
 from hedge.decide.events import AnyEvent, Verb
@@ -94,7 +94,7 @@ class Engine:
         last = 0
         for row in rows:
             self.apply(row.entry, row.at)
-            watch.remember(self, row)
+            loss.remember(self, row)
             last = row.at
         self.volatile.replayed_to = self.now = last
         return last

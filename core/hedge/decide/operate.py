@@ -83,7 +83,7 @@ def _perform(engine: "Engine", asked: e.OperatorAsked) -> None:
                 if reason == "THROTTLE":  # a person has looked: what came to nothing counts no more
                     engine.volatile.dead_hedges.clear()
                 if reason == "LOSS":  # nor what was lost, or the next read would lock it again
-                    engine.volatile.pnl.clear()
+                    engine.volatile.losses.samples.clear()
             watch.units(engine)  # what a start alone can mend is not cleared, not for one order
         case Verb.RESOLVE:
             _resolve(engine, asked)

@@ -62,6 +62,20 @@ class LegNotes(msgspec.Struct, kw_only=True):
         return now - self.differs_since if self.differs_since else 0
 
 
+class LossNotes(msgspec.Struct, kw_only=True):
+    """What the loss limit compares with (`hedge.decide.loss`)."""
+
+    samples: list[tuple[int, Decimal]] = []
+    """An hour's first profit and when it was, for a day."""
+    came: tuple[Decimal, Decimal] = (Decimal(0), Decimal(0))
+    """What had come from outside at that time: coins, and position."""
+    seen: Decimal = Decimal(0)
+    seen_at: int = 0
+    """The last look at both legs' prices: what was lost by it, and when it was."""
+    again_at: int = 0
+    """When to look again without waiting for an audit; 0: there is no need."""
+
+
 class Volatile:
     """One process's notes."""
 
@@ -108,16 +122,14 @@ class Volatile:
         self.noticed: set[str] = set()
         self.said_at: dict[str, int] = {}
         """When each alarm was last called for, whether or not it was raised."""
-        self.pnl: list[tuple[int, Decimal]] = []
-        """An hour's first profit and when it was, for a day: what the loss limit compares with."""
-        self.pnl_since = (Decimal(0), Decimal(0))
+        self.losses = LossNotes()
         self.dead_hedges: list[tuple[int, Decimal]] = []
 
     def of_the_next(self, at: int) -> "Volatile":
         """Return what a process that starts at ``at`` begins with: the day's losses, no more."""
         fresh = Volatile(started_at=at, replayed_to=min(self.replayed_to or at, at))
-        fresh.pnl = [(min(then, at), worth) for then, worth in self.pnl]
-        fresh.pnl_since = self.pnl_since
+        fresh.losses.samples = [(min(then, at), worth) for then, worth in self.losses.samples]
+        fresh.losses.came = self.losses.came
         return fresh
 
     def dirty(self, leg: Leg) -> None:

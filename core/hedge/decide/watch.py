@@ -7,13 +7,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
-from hedge.decide import exposure, funding_policy, steps
-from hedge.decide.books import Books
+from hedge.decide import exposure, funding_policy, loss, steps
 from hedge.decide.mode import Mode, Trigger, Trip
-from hedge.decide.rows import Row
 from hedge.decide.terms import Action, AfterExternal, millis, seconds
 from hedge.model import LEGS, FillKind, Leg
-from hedge.model.numbers import DAY, HOUR, MINUTE, MS, SECOND, ZERO, plain
+from hedge.model.numbers import DAY, MINUTE, MS, SECOND, ZERO, plain
 
 if TYPE_CHECKING:
     from hedge.decide.engine import Engine
@@ -54,6 +52,7 @@ def decide(engine: "Engine") -> None:
         _clocks(engine)
         _funding(engine)
         _margin(engine)
+    if loss.due(engine):
         _loss(engine)
     if not active:
         _unequal(engine)
@@ -366,62 +365,14 @@ def _margin(engine: "Engine") -> None:
         engine.settle("LIQUIDATION_NEAR")
 
 
-def profit(engine: "Engine") -> Decimal | None:
-    """Return profit of both legs marked to mid, fees and funding in; None before prices."""
-    spot, futures = engine.market.mid(Leg.SPOT), engine.market.mid(Leg.FUTURES)
-    return None if spot is None or futures is None else _worth(engine.books, spot, futures)
-
-
-def _worth(books: Books, spot: Decimal, futures: Decimal) -> Decimal:
-    cash = books.spot.cash + books.futures.cash + books.funding_cash
-    for book, mid in ((books.spot, spot), (books.futures, futures)):
-        cash -= sum((record.owed_cost(mid) for record in book.owed.values()), ZERO)
-    return cash + books.spot.held * spot + books.futures.held * futures
-
-
-def remember(engine: "Engine", row: Row) -> None:
-    """Take a row of the journal for what `_loss` saw then: the day's loss outlives a process."""
-    entry, notes = row.entry, engine.volatile
-    if isinstance(entry, c.SetTrip) and entry.reason == "LOSS" and not entry.level:
-        notes.pnl.clear()
-    if row.spot_mid is None or row.futures_mid is None:
-        return
-    if not notes.pnl or row.at - notes.pnl[-1][0] >= HOUR or _came(engine.books) != notes.pnl_since:
-        _sample(engine, row.at, _worth(engine.books, row.spot_mid, row.futures_mid))
-
-
-def _came(books: Books) -> tuple[Decimal, Decimal]:
-    """Return what came, or went, that no trade of ours paid for."""
-    return books.spot.external, books.futures.external
-
-
-def _sample(engine: "Engine", at: int, worth: Decimal) -> None:
-    """Keep the first profit of each hour of the last day; begin anew when coins came or went."""
-    notes, samples = engine.volatile, engine.volatile.pnl
-    came = _came(engine.books)
-    if came != notes.pnl_since:
-        notes.pnl_since = came
-        samples.clear()
-    if not samples or at - samples[-1][0] >= HOUR:
-        samples.append((at, worth))
-        while at - samples[0][0] > DAY:
-            samples.pop(0)
-
-
 def _loss(engine: "Engine") -> None:
-    """Compare with the hour's samples of the last day; freeze at 1 % of N, lock at 2 %.
+    """Freeze when 1 % of N was lost within a day, lock at 2 %.
 
     At 3 % both legs are closed, where that was authorised beforehand.
     """
-    books = engine.books
-    now = profit(engine)
-    price = engine.spot_price
-    if now is None or not price:
-        return
-    _sample(engine, engine.now, now)
-    samples = engine.volatile.pnl
-    lost = max(sample for _, sample in samples) - now
+    books, price = engine.books, engine.spot_price
     notional = max(engine.terms.target_notional(price), abs(books.spot.held) * price)
+    lost = loss.look(engine, notional * LOSS_FREEZE)
     if lost <= notional * LOSS_FREEZE:
         return
     text = f"lost {plain(lost.quantize(Decimal('0.01')))} within a day"

@@ -5,7 +5,7 @@ Method: the perpetual's price goes against a hedge that rests; the trips of its 
 from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
 
 import pytest
-from toy import SPOT
+from toy import FUTURES, SPOT
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
@@ -19,10 +19,10 @@ def test_losses_freeze_then_lock(open_desk):
     desk.build()
     desk.skip(120)
     desk.venue.futures_price = D("101.2")
-    desk.skip(60)
+    desk.run(40)
     assert desk.books.trips["LOSS"] == Trip.FREEZE_SPOT
     desk.venue.futures_price = D("102.5")
-    desk.skip(60)
+    desk.run(40)
     assert desk.books.trips["LOSS"] == Trip.LOCKED and "LOSS" in desk.alarms
 
 
@@ -55,10 +55,63 @@ def test_a_loss_of_the_day_before_does_not_count(open_desk):
     assert "LOSS" not in desk.books.trips
 
 
+@pytest.mark.parametrize("late", [SPOT, FUTURES])
+def test_a_price_that_comes_two_seconds_after_the_other_legs_is_no_loss(open_desk, late):
+    desk = open_desk(limits={"audit_halt_ms": 1_000})
+    desk.build()
+    desk.run(70)
+    venue = desk.venue
+    for price in (D(110), D(100)) * 20:
+        spot, futures = (venue.price, price) if late is SPOT else (price, venue.price)
+        venue.price, venue.futures_price, venue.mark_price = spot, futures, futures
+        desk.run(2)
+        venue.price = venue.futures_price = venue.mark_price = price
+        desk.run(7)
+    assert "LOSS" not in desk.books.trips and "LOSS" not in desk.alarms
+
+
+@pytest.mark.parametrize("leg", [SPOT, FUTURES])
+def test_an_old_price_shows_no_loss_and_freezes_by_itself_until_it_is_known(open_desk, leg):
+    desk = open_desk()
+    desk.build()
+    desk.run(70)
+    desk.quoting[leg] = False
+    desk.venue.price = D(97 if leg is FUTURES else 100)
+    desk.venue.futures_price = desk.venue.mark_price = D(103 if leg is SPOT else 100)
+    desk.run(120)
+    assert "LOSS" not in desk.books.trips and desk.books.trips["DATA_AGE"] >= Trip.FREEZE_SPOT
+    desk.start()
+    desk.quoting[leg] = True
+    desk.venue.price = desk.venue.futures_price = desk.venue.mark_price = D(97)
+    desk.run(120)
+    assert "LOSS" not in desk.books.trips, "both legs had moved"
+    desk.venue.futures_price = desk.venue.mark_price = D("99.5")
+    desk.run(40)
+    assert desk.books.trips["LOSS"] == Trip.LOCKED, "and now only one has"
+
+
+@pytest.mark.parametrize("leg", [SPOT, FUTURES])
+def test_what_an_old_price_seemed_to_gain_is_no_loss_after_a_restart(open_desk, leg):
+    desk = open_desk()
+    desk.build()
+    desk.run(70)
+    desk.quoting[leg] = False
+    desk.venue.price = D(103 if leg is FUTURES else 100)
+    desk.venue.futures_price = desk.venue.mark_price = D(97 if leg is SPOT else 100)
+    desk.skip(3_700)
+    desk.verb("pause")
+    desk.verb("resume")
+    desk.quoting[leg] = True
+    desk.venue.price = desk.venue.futures_price = desk.venue.mark_price = D(100)
+    desk.start()
+    desk.run(120)
+    assert "LOSS" not in desk.books.trips
+
+
 def lose(desk, *prices):
     for price in prices:
         desk.venue.futures_price = D(price)
-        desk.skip(60)
+        desk.run(40)
 
 
 def test_a_loss_flattens_where_that_was_authorised(open_desk):
