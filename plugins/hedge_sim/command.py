@@ -4,16 +4,25 @@ import os
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hedge.errors import ConfigError, UsageError
 
+if TYPE_CHECKING:
+    from hedge_sim.config import SimSettings
+
 app = typer.Typer(no_args_is_help=True, help="Serve simulated venues for tests and first steps.")
 KEY_VARIABLES = ("HEDGE_SIM_API_KEY", "HEDGE_SIM_API_SECRET")
-FAST, SLOW = Decimal(20_000), Decimal(60)
-"""Weeks pass in a minute or two, and while anybody trades a second is a minute."""
+BEGIN = "2024-04-16"
+"""Three days before the funding exit of the recording, and funding is worth an entry."""
+FAST, SLOW = Decimal(3_000), Decimal(60)
+"""These days pass in a minute and a half, and while anybody trades a second is a minute.
+
+Two streams are some hundredths of a second apart. A day's loss is 1 % of a hedge, and BTC moves
+that far in some 20 minutes of these days: they must last a good deal longer than that.
+"""
 
 
 class Dialect(StrEnum):
@@ -46,6 +55,10 @@ Speed = Annotated[
 Slow = Annotated[
     Decimal | None,
     typer.Option("--slow", parser=_pace, metavar="N", help=f"While anybody trades; {SLOW}."),
+]
+From = Annotated[
+    str,
+    typer.Option("--from", metavar="DATE", help=f"Where a new world begins, UTC; {BEGIN}."),
 ]
 Fault = Annotated[
     list[str] | None,
@@ -84,6 +97,7 @@ def serve(
     port: Port = 0,
     speed: Speed = None,
     slow: Slow = None,
+    begin: From = BEGIN,
     fault: Fault = None,
     state_dir: StateDir = None,
     reset: Reset = False,
@@ -105,6 +119,8 @@ def serve(
     from hedge_sim.dialects.clock import WORLD_FILE  # noqa: PLC0415
     from hedge_sim.dialects.faults import parse_fault  # noqa: PLC0415
 
+    settings = SimSettings.model_validate(_balances(balances))
+    begin_at = _begin_at(begin, settings)
     state = state_dir or _state_directory()
     account = dialect.value
     if reset:
@@ -121,8 +137,10 @@ def serve(
             account=account,
             speed=speed,
             slow=slow or SLOW,
+            begin_at=begin_at,
+            waits=True,
             faults=tuple(parse_fault(text) for text in fault or ()),
-            settings=SimSettings.model_validate(_balances(balances)),
+            settings=settings,
             padding=padding,
             limit_factor=limit_factor,
             for_s=for_s,
@@ -135,6 +153,16 @@ def serve(
             ),
         )
     )
+
+
+def _begin_at(text: str, settings: "SimSettings") -> int:
+    from hedge_sim.recording import load, moment  # noqa: PLC0415 - waits until it is asked for
+
+    recording = load(settings.data, bridge_max_s=settings.bridge_max_s)
+    begin_at = moment(text)
+    if not recording.start <= begin_at < recording.end:
+        raise UsageError(f"--from {text}: before or after the recording {recording.name}")
+    return begin_at
 
 
 def _state_directory() -> Path:

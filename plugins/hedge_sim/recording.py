@@ -144,8 +144,8 @@ def load(name: str, *, start: str = "", end: str = "", bridge_max_s: int = 600) 
         raise ConfigError(f"no recording (BASE-QUOTE.spot.csv) in {name!r}")
     first = max(max(coin.spot.start, coin.perp.start) for coin in coins)
     last = min(min(coin.spot.end, coin.perp.end) for coin in coins)
-    begin = max(first, _moment(start)) if start else first
-    finish = min(last, _moment(end)) if end else last
+    begin = max(first, moment(start)) if start else first
+    finish = min(last, moment(end)) if end else last
     if begin >= finish:
         raise ConfigError(f"sim data {name!r} has nothing between {start or 'its start'} and {end}")
     return Recording(name, coins, begin, finish)
@@ -157,7 +157,8 @@ def _bundled(folder: Path, word: str, source: str, bridge_max_s: int) -> Coin:
     return _coin(folder, word, source, bridge_max_s)
 
 
-def _moment(text: str) -> int:
+def moment(text: str) -> int:
+    """Return an ISO date or time, UTC unless it says otherwise, in ns; raise ConfigError."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:

@@ -35,7 +35,7 @@ PACE = 60
 """A second is a minute of the market while anything is built, in doubt or dead."""
 HURRY = 10_000
 """While the hedge rests, eight hours are three seconds."""
-START_DAYS = 12
+BEGIN, START_DAYS = "2024-03-28", 12
 """The recording has 22 days; a life needs one or two of them."""
 PERSON_EVERY_S = 4.0
 UNTRUE = {"EXTERNAL", "MARGIN", "UNKNOWN_EXECUTION", "UNHEDGED_NOTIONAL"}
@@ -94,7 +94,8 @@ class Server:
         self._errors = world / f"{dialect}.err"
         line = [
             HEDGE, "sim", "serve", "--dialect", dialect, "--port", "0", "--state-dir", str(world),
-            "--speed", str(PACE), "--slow", str(PACE), "--for-s", str(SERVER_LIFE_S), *words,
+            "--from", BEGIN, "--speed", str(PACE), "--slow", str(PACE),
+            "--for-s", str(SERVER_LIFE_S), *words,
         ]  # fmt: skip
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(

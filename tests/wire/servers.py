@@ -22,6 +22,7 @@ READY_S = 20
 LIFE_S = 90
 DATA = "bundled:btc-8h-binance"
 BALANCES = '{"USDT": "100000", "BTC": "1", "BNB": "10"}'
+BEGIN = "2024-03-28"
 HEDGE = str(Path(sys.executable).parent / "hedge")
 
 
@@ -111,7 +112,7 @@ def as_process(
         line = [
             HEDGE, "sim", "serve", "--dialect", dialect, "--port", str(port),
             "--for-s", str(LIFE_S), "--state-dir", str(state or folder), "--balances", BALANCES,
-            "--speed", "1", "--slow", "1", *words,
+            "--from", BEGIN, "--speed", "1", "--slow", "1", *words,
         ]  # fmt: skip
         with _started(line) as process:
             yield process

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import aiohttp
 import pytest
-from servers import as_process, awaited, in_process, until
+from servers import LIFE_S, as_process, awaited, in_process, until
 from test_binance_requests import ORDER, Hand, by_hand
 
 from hedge.errors import ConfigError
@@ -20,6 +20,7 @@ from hedge_sim.dialects.clock import (
     BUSY_LINGER,
     NOTICE,
     WORLD_FILE,
+    Pace,
     World,
     WorldClock,
     forget_world,
@@ -51,6 +52,19 @@ def test_a_world_hurries_when_idle_and_slows_for_an_order():
     assert world.speed_at(busy_at + BUSY_LINGER + NOTICE) == 1_000
     world.beat(busy_at + BUSY_LINGER + 1, busy=False)
     assert world.speed_at(busy_at + BUSY_LINGER + 2 * NOTICE) == 20_000_000
+
+
+def test_a_world_that_waits_runs_like_ours_until_its_first_order():
+    world = opened()
+    world.found(START, WALL, fast=20_000_000, slow=60_000, waits=True)
+    for after in range(1, 600):
+        world.beat(WALL + after * SECOND, busy=False)
+    wall = WALL + 600 * SECOND
+    assert world.recorded_at(wall) - START == 600 * SECOND
+    world.beat(wall, busy=True)
+    assert world.speed_at(wall + NOTICE) == 60_000
+    world.beat(wall + BUSY_LINGER + 1, busy=False)
+    assert world.speed_at(wall + BUSY_LINGER + 2 * NOTICE) == 20_000_000
 
 
 def test_wall_and_recorded_time_are_each_others_inverse():
@@ -125,7 +139,7 @@ def test_a_speed_of_nothing_is_none():
 @awaited
 async def test_timers_follow_the_pace():
     world = opened()
-    clock = WorldClock(world, fast=1_000_000, slow=1_000)
+    clock = WorldClock(world, Pace(fast_milli=1_000_000, slow_milli=1_000))
     clock.begin_at(START)
     fired = []
     for name, after in (("late", 60 * SECOND), ("early", 30 * SECOND)):
@@ -198,6 +212,17 @@ def test_two_processes_show_one_moment_and_a_killed_one_remembers(tmp_path):
         assert again.process.returncode == 0
 
 
+def test_a_new_world_begins_where_it_was_told_and_an_old_one_goes_on(tmp_path):
+    begin_ms = 1_713_254_400_000
+    with as_process("binance-usdm", "--from", "2024-04-16T08:00", state=tmp_path) as first:
+        at_ms = first.ask("GET", "/sim/world")["recorded_ms"]
+        assert 0 <= at_ms - begin_ms < LIFE_S * 1_000
+        rates = asyncio.run(settled(first.url))
+        assert [rate["fundingRate"] for rate in rates[-2:]] == ["0.00008676", "0.00006221"]
+    with as_process("bybit", "--from", "2024-04-18", state=tmp_path) as other:
+        assert 0 <= other.ask("GET", "/sim/world")["recorded_ms"] - at_ms < LIFE_S * 1_000
+
+
 def test_orders_survive_the_death_of_their_server(tmp_path):
     with as_process("binance-usdm", state=tmp_path) as first:
         port = int(first.url.rpartition(":")[2])
@@ -227,6 +252,12 @@ async def placed(url, **order):
         status, body, _ = await Hand(At(url), http).ask("POST", "/fapi/v1/order", words)
         assert status == 200, body
         return body
+
+
+async def settled(url):
+    async with aiohttp.ClientSession() as http:
+        hand = Hand(At(url), http)
+        return (await hand.plain("/fapi/v1/fundingRate?symbol=BTCUSDT"))[1]
 
 
 async def reads(url, name):

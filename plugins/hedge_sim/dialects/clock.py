@@ -5,7 +5,8 @@ beginning (wall time, recorded time) and a speed, kept in one small file that ev
 world maps into its memory: what one appends, the others see at their next look. A segment begins
 a moment (`NOTICE`) after it was written, so that nobody has read past it. Any process that has an
 order working calls the world busy, and it then runs at ``slow`` (1 as a rule); when nobody has for
-`BUSY_LINGER`, it hurries at ``fast``. A world that nobody runs stands still.
+`BUSY_LINGER`, it hurries at ``fast``. A world that waits runs like ours until its first order; one
+that nobody runs stands still.
 """
 
 import asyncio
@@ -45,7 +46,18 @@ WORLD_FILE: Final = "sim.world"
 _HEAD = 64
 _SEGMENT = struct.Struct("=qqq")
 _SIZE = _HEAD + SEGMENTS_MAX * _SEGMENT.size
-_MAGIC, _COUNT, _BUSY_UNTIL, _ALIVE_AT, _FAST, _SLOW = range(6)
+_MAGIC, _COUNT, _BUSY_UNTIL, _ALIVE_AT, _FAST, _SLOW, _WAITS = range(7)
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast recorded time runs, in thousandths: while idle, and while anybody trades."""
+
+    fast_milli: int = MILLI
+    slow_milli: int = MILLI
+    begin_at: int = 0
+    """Where a new world begins (recorded ns), unless that is before its recording."""
+    waits: bool = False
+    """Whether a new world runs like ours until its first order."""
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -155,15 +167,15 @@ class World:
 
     # Changes: under the file's lock, and told to nobody
 
-    def found(self, recorded: int, wall: int, fast: int, slow: int) -> None:
+    def found(self, recorded: int, wall: int, fast: int, slow: int, *, waits: bool = False) -> None:
         """Begin the world at a recorded time, unless somebody has."""
         with self._locked():
             if self.is_founded:
                 return
             self._slots[_MAGIC] = MAGIC
             self._slots[_FAST], self._slots[_SLOW] = fast, slow
-            self._slots[_ALIVE_AT] = wall
-            self._append(Segment(wall, recorded, slow))
+            self._slots[_ALIVE_AT], self._slots[_WAITS] = wall, waits
+            self._append(Segment(wall, recorded, MILLI if waits else slow))
 
     def set_pace(self, fast: int, slow: int) -> None:
         with self._locked():
@@ -182,6 +194,8 @@ class World:
                     self._append(Segment(begin, last.recorded_at(begin), wanted))
 
     def _wanted(self, wall: int) -> int:
+        if self._slots[_WAITS] and not self._slots[_BUSY_UNTIL]:
+            return MILLI
         return self.slow if self._slots[_BUSY_UNTIL] > wall else self.fast
 
     def wake(self, wall: int) -> None:
@@ -272,9 +286,9 @@ class WorldClock:
     virtual = True
     """The venue must not invent a shift: recorded time is what this clock shows."""
 
-    def __init__(self, world: World, fast: int, slow: int) -> None:
+    def __init__(self, world: World, pace: Pace) -> None:
         self.world = world
-        self._fast, self._slow = fast, slow
+        self._pace = pace
         self._timers: list[WorldTimer] = []
         self._orders = itertools.count()
         self._wake: asyncio.TimerHandle | None = None
@@ -296,9 +310,11 @@ class WorldClock:
         return self.world.wall_at(recorded)
 
     def begin_at(self, at: int) -> None:
-        """Found the world at ``at``, or jump there if it is far behind."""
-        wall = self.wall()
-        self.world.found(at, wall, self._fast, self._slow)
+        """Found the world at ``at``, or later as its pace says; jump to ``at`` from far behind."""
+        wall, pace = self.wall(), self._pace
+        self.world.found(
+            max(at, pace.begin_at), wall, pace.fast_milli, pace.slow_milli, waits=pace.waits
+        )
         behind = at - self.world.recorded_at(wall)
         if behind > AHEAD_MAX:
             self.world.skip(behind, wall)

@@ -33,7 +33,7 @@ from hedge.roles import VenueContext
 from hedge_sim.account import Account, Holding, Placed
 from hedge_sim.checks import MarginState
 from hedge_sim.config import Fees, SimSettings
-from hedge_sim.dialects.clock import WORLD_FILE, World, WorldClock
+from hedge_sim.dialects.clock import WORLD_FILE, Pace, World, WorldClock
 from hedge_sim.dialects.house_market import ShownMarkets
 from hedge_sim.dialects.house_words import (
     FORCED_WINDOW_MS,
@@ -46,7 +46,6 @@ from hedge_sim.dialects.house_words import (
     OrderEnded,
     OrderFilled,
     OrderView,
-    Pace,
     forced_view,
 )
 from hedge_sim.exchange import News
@@ -64,7 +63,6 @@ __all__ = [
     "OrderEnded",
     "OrderFilled",
     "OrderView",
-    "Pace",
 ]
 
 GENERATION = "#"
@@ -101,9 +99,8 @@ class House(ShownMarkets):
         )
         self.padding = padding
         self._pace = pace
-        found = pace or Pace()
         self.world = World(world_dir / WORLD_FILE if world_dir else None)
-        self.clock = WorldClock(self.world, found.fast_milli, found.slow_milli)
+        self.clock = WorldClock(self.world, pace or Pace())
         self._pulse_s = pulse_ms / 1_000
         self._reuse_ids = reuse_ids
         context = VenueContext(

@@ -103,13 +103,6 @@ class Candle(msgspec.Struct, frozen=True, kw_only=True):
     volume: Decimal
 
 
-class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How fast recorded time runs, in thousandths: while idle, and while anybody trades."""
-
-    fast_milli: int = 1_000
-    slow_milli: int = 1_000
-
-
 def forced_view(fill: Fill) -> OrderView:
     """Return the order that a liquidation or auto-deleveraging would have had."""
     order = Order(

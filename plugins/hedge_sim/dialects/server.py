@@ -44,10 +44,10 @@ from starlette.routing import BaseRoute
 from hedge.errors import UsageError
 from hedge.model import Leg
 from hedge_sim.config import SimSettings
-from hedge_sim.dialects.clock import milli_of
+from hedge_sim.dialects.clock import Pace, milli_of
 from hedge_sim.dialects.control import Control
 from hedge_sim.dialects.faults import ACTIONS, Fault, Faults
-from hedge_sim.dialects.house import House, Pace
+from hedge_sim.dialects.house import House
 from hedge_sim.dialects.sockets import Connection, Hearer, Socket, bound_to
 
 HOST = "127.0.0.1"
@@ -86,6 +86,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Recorded seconds a second while nobody trades; None: what the world has, or 1."""
     slow: Decimal = Decimal(1)
     """Recorded seconds a second while anybody trades."""
+    begin_at: int = 0
+    """Where a new world begins, recorded ns; 0: with the recording."""
+    waits: bool = False
+    """Whether a new world runs like ours until its first order."""
     faults: tuple[Fault, ...] = ()
     keys: Keys = Keys()
     settings: SimSettings = SimSettings()
@@ -290,7 +294,12 @@ def _made(folder: Path | None) -> Path | None:
 def _pace(options: Options) -> Pace | None:
     if options.speed is None:
         return None
-    return Pace(fast_milli=milli_of(options.speed), slow_milli=milli_of(options.slow))
+    return Pace(
+        fast_milli=milli_of(options.speed),
+        slow_milli=milli_of(options.slow),
+        begin_at=options.begin_at,
+        waits=options.waits,
+    )
 
 
 # The process
