@@ -34,9 +34,8 @@ class BinanceFundingSource(Role):
         """Tell the last settlement now; then estimates, and each settlement when it is known."""
         listing = await self.session.listing(Leg.FUTURES, symbol)
         book = FundingBook(self.session, await self._cold(), listing, sink)
-        settled = await book.read_settled()
-        if settled is not None:
-            sink(settled)
+        for rate in (await book.read_settled())[-1:]:
+            book.settle(rate)
         market = await market_of(self.session, Leg.FUTURES)
         await market.listen_marks(listing, book.seen)
 
@@ -107,14 +106,16 @@ class FundingBook:
         self._told_at = 0
         self._settled_at = 0
 
-    async def read_settled(self) -> FundingRate | None:
-        """Return the last settlement that the venue shows; None for what was listed just now."""
+    async def read_settled(self) -> tuple[FundingRate, ...]:
+        """Return the settlements of the last day, oldest first; none of what is listed since."""
         now = self.cold.offset.now()
-        found = await read_settlements(self.cold, self.listing, now - BACK, now + MINUTE)
-        if not found:
-            return None
-        self._settled_at = found[-1].observed_at
-        return found[-1]
+        return await read_settlements(self.cold, self.listing, now - BACK, now + MINUTE)
+
+    def settle(self, rate: FundingRate) -> None:
+        """Tell a settlement, unless it or a later one has been told."""
+        if rate.observed_at > self._settled_at:
+            self._settled_at = rate.observed_at
+            self._sink(rate)
 
     def seen(self, news: wire.MarkPrice) -> None:
         """Take a mark: a later time of the next settlement says that one has been."""
@@ -150,15 +151,16 @@ class FundingBook:
             self._interval_s = _whole_hours(span)
 
     async def _tell_settled(self, last: int) -> None:
-        """Tell the settlement after ``last`` once the venue shows it."""
+        """Tell what was settled after ``last`` once the venue shows it."""
         for pause in SETTLED_TRIES:
             await self.link.clock.sleep_until(self.link.clock.now() + pause)
             try:
-                rate = await self.read_settled()
+                rates = await self.read_settled()
             except VenueError:
                 continue
-            if rate is not None and rate.observed_at > last:
-                self._sink(rate)
+            for rate in rates:
+                self.settle(rate)
+            if self._settled_at > last:
                 return
 
 

@@ -210,6 +210,25 @@ def test_funding_with_its_interval_and_its_cash():
     run(work)
 
 
+def test_of_two_settlements_at_once_both_are_told():
+    async def work():
+        async with desk(Leg.FUTURES) as it:
+            rates = []
+            await it.funding_source.listen(PERP, rates.append)
+            await it.until(lambda: [r for r in rates if r.origin is RateOrigin.LIVE])
+            for _ in range(2):
+                before = it.futures.house.recorded_now
+                it.futures.house.skip(8 * HOUR)
+                await it.until(lambda: it.futures.house.recorded_now > before + 8 * HOUR)  # noqa: B023 - awaited in this turn
+            await it.until(lambda: [r for r in rates if r.origin is RateOrigin.SETTLED][1:])
+            told = [rate for rate in rates if rate.origin is RateOrigin.SETTLED]
+            first, now = told[0].observed_at, it.clock.now()
+            found = it.futures.house.funding_history(PERP, first, now)
+            assert [one.rate for one in told] == [one.rate for one in found] and len(found) == 3
+
+    run(work)
+
+
 # -- several instruments, and bundles ------------------------------------------------------------
 
 
