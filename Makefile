@@ -5,14 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -X faulthandler -m pytest --durations=10
-LIVED := $(wildcard tests/conformance tests/crash tests/wire)
+LIVED := $(wildcard tests/crash tests/wire)
+WAITED := $(wildcard tests/conformance)
 SWARM := tests/simulation tests/life/test_faults.py
 SUITES := $(filter-out tests/conftest.py tests/data tests/example_plugin,$(wildcard tests/*))
 # All that the tests of a whole run leave and say is kept, and searched for keys at its end.
 LEFT = $(if $(MADE),--basetemp=$(MADE)/$@ --junitxml=$(MADE)/$@.xml -o junit_logging=all)
 SOURCES := core plugins tests bench docs
-SEEDS ?= 3000
-LIVES ?= 100
+SEEDS ?= 10000
+LIVES ?= 300
 SUITE ?= sim
 FROM ?= 1
 N ?= 1
@@ -52,9 +53,10 @@ types: $(VENV)/.tested
 contracts: $(VENV)/.tested
 	$(BIN)/lint-imports --no-logo
 
-# What computes, and what starts processes and waits for them: side by side.
+# What computes and then mostly waits, and what starts processes and waits for them: side by side.
 reckoned: $(VENV)/.tested
-	$(PYTEST) $(LEFT) $(filter-out $(LIVED) tests/simulation,$(SUITES)) --deselect tests/life/test_faults.py
+	$(PYTEST) $(LEFT) $(filter-out $(LIVED) $(WAITED) tests/simulation,$(SUITES)) $(WAITED) \
+		--deselect tests/life/test_faults.py
 
 lived: $(VENV)/.tested
 	$(PYTEST) $(LEFT) $(LIVED)
