@@ -70,7 +70,7 @@ bench: $(VENV)/.tested
 
 soak: $(VENV)/.tested
 	@case "$(SUITE)" in \
-	sim) $(BIN)/python tests/simulation/run.py --seeds $(SEEDS) --from $(FROM) ;; \
+	sim) $(BIN)/python tests/simulation/run.py --seeds $(SEEDS) --from $(FROM) --save ;; \
 	life) HEDGE_LIVES=$(SEEDS) HEDGE_LIVES_FROM=$(FROM) $(BIN)/python -m pytest tests/life/test_faults.py ;; \
 	crash) $(BIN)/python tests/crash/many_kills.py --kills $(SEEDS) --from $(FROM) --save ;; \
 	canaries) $(BIN)/python tests/canaries/search.py --seeds $(SEEDS) ;; \

@@ -222,7 +222,10 @@ def _position_allows(engine: "Engine", asked: e.ActionAsked) -> bool:
     if not held:
         return True
     if asked.action is Action.SINGLE:
-        text = f"a position of {plain(held)} is here that no open run explains; nothing was sent"
+        text = (
+            f"a position of {plain(held)} is here that no open run explains;"
+            f" nothing was sent, and {engine.describe_delta()}"
+        )
         engine.issue(c.EndRun(exit_code=6, reason="POSITION_FOUND", text=text))
         return False
     managed = engine.terms.inventory is InventoryRule.MANAGED

@@ -442,6 +442,7 @@ def test_a_single_that_will_not_begin_on_an_open_run_sends_nothing(open_desk):
     desk.start("single", request="r2")
     desk.run(60)
     assert desk.exit == (6, "POSITION_FOUND") and len(desk.orders()) == sent
+    assert "nothing was sent, and delta is 1.05" in desk.seen(c.EndRun)[-1].text
 
 
 def test_carried_rates_may_enter(open_desk):
