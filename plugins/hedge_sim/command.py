@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Serve simulated venues for tests and first steps.")
 KEY_VARIABLES = ("HEDGE_SIM_API_KEY", "HEDGE_SIM_API_SECRET")
-BEGIN = "2024-04-16"
-"""Three days before the funding exit of the recording, and funding is worth an entry."""
+BEGIN, END = "2024-04-16T04:00", "2024-04-20T04:00"
+"""Three days before the funding exit of the recording, and one behind it; then they come again.
+
+Funding is worth an entry on the first and on the last day.
+"""
 FAST, SLOW = Decimal(3_000), Decimal(60)
 """These days pass in a minute and a half, and while anybody trades a second is a minute.
 
@@ -119,7 +122,8 @@ def serve(
     from hedge_sim.dialects.clock import WORLD_FILE  # noqa: PLC0415
     from hedge_sim.dialects.faults import parse_fault  # noqa: PLC0415
 
-    settings = SimSettings.model_validate(_balances(balances))
+    stretch = {"end": END, "repeat_from": BEGIN}
+    settings = SimSettings.model_validate(stretch | _balances(balances))
     begin_at = _begin_at(begin, settings)
     state = state_dir or _state_directory()
     account = dialect.value
@@ -158,7 +162,7 @@ def serve(
 def _begin_at(text: str, settings: "SimSettings") -> int:
     from hedge_sim.recording import load, moment  # noqa: PLC0415 - waits until it is asked for
 
-    recording = load(settings.data, bridge_max_s=settings.bridge_max_s)
+    recording = load(settings.data, end=END, bridge_max_s=settings.bridge_max_s)
     begin_at = moment(text)
     if not recording.start <= begin_at < recording.end:
         raise UsageError(f"--from {text}: before or after the recording {recording.name}")

@@ -165,6 +165,8 @@ class SimSettings(Table):
     start: str = ""
     """ISO time UTC; empty: the start of the data set."""
     end: str = ""
+    repeat_from: str = ""
+    """ISO time UTC; from there to the end the data comes again and again. Empty: it ends."""
     seed: int = 7
     bridge_max_s: Annotated[int, Field(ge=0)] = 600
     """A hole up to this long is bridged and marked; a longer one is an outage."""

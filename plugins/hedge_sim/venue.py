@@ -101,6 +101,7 @@ class SimVenue:
             settings.data,
             start=settings.start,
             end=settings.end,
+            repeat_from=settings.repeat_from,
             bridge_max_s=settings.bridge_max_s,
         )
         path = path_of(self._state_dir, self.account_name) if self._state_dir else None

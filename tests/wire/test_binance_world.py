@@ -241,7 +241,7 @@ def test_orders_survive_the_death_of_their_server(tmp_path):
 
 def test_the_end_of_a_recording_is_said(tmp_path):
     with as_process("binance-spot", state=tmp_path) as server:
-        server.ask("POST", "/sim/world", {"skip_s": str(400 * 86_400)})
+        server.ask("POST", "/sim/world", {"skip_s": str(2_100 * 86_400)})
         assert server.process.stderr.readline().startswith("the recording is over")
         assert server.ask("GET", "/sim/world")["is_over"]
 

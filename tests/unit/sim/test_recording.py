@@ -8,11 +8,12 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hedge.errors import ConfigError
 from hedge.model.numbers import MINUTE, SECOND
-from hedge_sim.recording import BUNDLES, Recording, load
+from hedge_sim.recording import BUNDLES, REPEATS, Recording, load
 
 
 def exits(recording: Recording) -> list[int]:
@@ -139,3 +140,30 @@ def test_parquet_works_where_pyarrow_is_and_says_so_where_not(
     parquet = pytest.importorskip("pyarrow.parquet")
     parquet.write_table(pyarrow.table({"ts_ms": [0], "rate": [0.0001], "interval_h": [8]}), path)
     assert load(str(tmp_path)).coins[0].funding[0].rate == Decimal("0.0001")
+
+
+def test_a_stretch_that_comes_again_is_the_same_each_time_and_ends_late():
+    stretch = {"end": "2024-04-20T04:00", "repeat_from": "2024-04-16T04:00"}
+    once = load("bundled:btc-8h", end=stretch["end"])
+    again = load("bundled:btc-8h", **stretch)
+    period = 4 * 86_400 * SECOND
+    assert again.end == once.end + REPEATS * period and again.start == once.start
+    first, coin = once.coins[0], again.coins[0]
+    for at in range(once.end - period, once.end, 3_600 * SECOND):
+        for rounds in (1, 7, REPEATS):
+            then = at + rounds * period
+            for old, new in ((first.spot, coin.spot), (first.perp, coin.perp)):
+                before, bar = old.bar_at(at), new.bar_at(then)
+                assert before is not None and bar is not None
+                assert msgspec.structs.replace(bar, at=before.at) == before
+                assert bar.at - before.at == rounds * period
+    old = [(s.at, s.rate) for s in first.funding if once.end - period < s.at <= once.end]
+    new = [(s.at - 9 * period, s.rate) for s in coin.funding]
+    assert len(old) == 12 and new[-12 * (REPEATS - 8) :][:12] == old
+    assert sorted(coin.funding, key=lambda s: s.at) == list(coin.funding)
+
+
+@pytest.mark.parametrize("since", ["2024-04-20T04:00", "2023-01-01"])
+def test_what_is_not_there_cannot_come_again(since: str):
+    with pytest.raises(ConfigError, match="repeat from"):
+        load("bundled:btc-8h", end="2024-04-20T04:00", repeat_from=since)
