@@ -1,4 +1,4 @@
-"""Perpetuals whose one unit holds many coins: an explicit table, and the check of a price ratio.
+"""Perpetuals whose one unit holds many coins: an explicit table.
 
 A name alone proves nothing (``1INCH`` is a coin), so only what stands here is taken for a
 multiple, and the venue's own prices must agree before it is traded.
@@ -28,17 +28,7 @@ MULTIPLES: dict[str, tuple[str, Decimal]] = {
 }
 """Base coin of the perpetual -> the coin, and how many of it are in one."""
 
-RATIO_APART_MAX = Decimal("0.05")
-"""A perpetual may trade this far from its spot; a wrong multiplier is off by a power of ten."""
-
 
 def base_of(perpetual_base: str) -> tuple[str, Decimal]:
     """Return the coin, and how many of it one unit of the perpetual holds."""
     return MULTIPLES.get(perpetual_base, (perpetual_base, ONE))
-
-
-def ratio_agrees(perpetual_price: Decimal, spot_price: Decimal, multiplier: Decimal) -> bool:
-    """Return whether the perpetual costs ``multiplier`` times the coin, within 5 %."""
-    if spot_price <= 0 or perpetual_price <= 0:
-        return False
-    return abs(perpetual_price / (spot_price * multiplier) - 1) <= RATIO_APART_MAX

@@ -5,7 +5,7 @@ import logging
 import msgspec
 
 from hedge.errors import ConfigError, Malformed, Missing, Unreachable, VenueError
-from hedge.model import Leg, OrderReport
+from hedge.model import Leg, OrderReport, same_coin
 from hedge.model.numbers import MS, SECOND, ZERO
 from hedge.roles import VenueContext
 from hedge.transport import Bucket, ClockOffset, RateBudget, Rest, Session, SessionRole, Trouble
@@ -16,7 +16,7 @@ from hedge_bybit.config import BybitSettings
 from hedge_bybit.errors import HTTP_OK, OK, read_error, status_error
 from hedge_bybit.frames import REST_REPLY
 from hedge_bybit.listing import Listing, listing_of, number
-from hedge_bybit.multipliers import MULTIPLES, ratio_agrees
+from hedge_bybit.multipliers import MULTIPLES
 from hedge_bybit.order_entry import OrderEntry
 from hedge_bybit.own_orders import OwnOrders
 from hedge_bybit.public import PublicStream
@@ -220,7 +220,7 @@ class BybitVenue(Session):
         last = number(spot.last_price)
         if not mark or not last:
             raise Unreachable(f"bybit: no prices to check {listing.venue_symbol} with")
-        if not ratio_agrees(mark, last, listing.multiplier):
+        if not same_coin(mark, last, listing.multiplier):
             raise ConfigError(
                 f"bybit: {listing.venue_symbol} at {mark} is not {listing.multiplier} x"
                 f" {instrument.base} at {last}: the table of multiples does not fit"

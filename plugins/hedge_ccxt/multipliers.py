@@ -1,4 +1,4 @@
-"""Perpetuals whose one unit holds many coins: an explicit table, and the check of a price ratio.
+"""Perpetuals whose one unit holds many coins: an explicit table.
 
 ccxt reports ``1000SHIB`` as the base and a contract size of 1. A name alone proves nothing
 (``1INCH`` is a coin), so only what stands here or in the settings is taken for a multiple.
@@ -33,9 +33,6 @@ MULTIPLES: dict[str, tuple[str, Decimal]] = {
 }
 """Base of the perpetual -> the coin, and how many of it are in one."""
 
-RATIO_APART_MAX = Decimal("0.05")
-"""A perpetual may trade this far from its spot; a wrong multiplier is off by a power of ten."""
-
 Table = Mapping[str, tuple[str, Decimal]]
 
 
@@ -49,10 +46,3 @@ def names_of(coin: str, own: Table) -> Iterator[str]:
     yield coin
     for table in (own, MULTIPLES):
         yield from (name for name, (base, _) in table.items() if base == coin)
-
-
-def ratio_agrees(perpetual_price: Decimal, spot_price: Decimal, multiplier: Decimal) -> bool:
-    """Return whether the perpetual costs ``multiplier`` times the coin, within 5 %."""
-    if spot_price <= 0 or perpetual_price <= 0:
-        return False
-    return abs(perpetual_price / (spot_price * multiplier) - 1) <= RATIO_APART_MAX

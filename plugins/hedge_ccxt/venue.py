@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hedge.errors import ConfigError, Malformed, Missing, Unreachable, VenueError
-from hedge.model import Leg
+from hedge.model import Leg, same_coin
 from hedge.model.numbers import MS, ONE, SECOND
 from hedge.roles import VenueContext, VenueLimits
 from hedge.transport import ClockOffset, Session, SessionRole
@@ -15,7 +15,7 @@ from hedge_ccxt.config import CcxtSettings
 from hedge_ccxt.line import Line, budget_of
 from hedge_ccxt.listing import Listing, listing_of, number
 from hedge_ccxt.market import Market
-from hedge_ccxt.multipliers import names_of, ratio_agrees
+from hedge_ccxt.multipliers import names_of
 from hedge_ccxt.own_orders import OwnOrders
 from hedge_ccxt.profiles import profile_of
 from hedge_ccxt.rates import Rates
@@ -225,7 +225,7 @@ class CcxtVenue(Session):
         theirs, ours = number(perpetual.get("last")), number(spot.get("last"))
         if not theirs or not ours:
             raise Unreachable(f"{self.venue}: no prices to check {listing.market} with")
-        if not ratio_agrees(theirs, ours, listing.multiplier):
+        if not same_coin(theirs, ours, listing.multiplier):
             raise ConfigError(
                 f"{self.venue}: {listing.market} at {theirs} is not {listing.multiplier} x"
                 f" {instrument.base} at {ours}: the table of multiples does not fit"

@@ -4,12 +4,10 @@ from collections import deque
 from decimal import Decimal
 
 from hedge.decide.commands import Observation
-from hedge.model import FundingRate, Leg, Mark, Quote, RateOrigin, StreamKind
+from hedge.model import FundingRate, Leg, Mark, Quote, RateOrigin, StreamKind, same_coin
 from hedge.model.numbers import BPS, ZERO
 
 DEPTH_SAMPLES = 10
-COIN_APART_MAX = Decimal("0.05")
-"""Further apart than this, two prices are not of one coin, or a multiplier is wrong."""
 REFERENCES_APART_MAX = Decimal("0.01")
 """Mark and mid must agree within this before either is believed."""
 
@@ -99,8 +97,8 @@ class Market:
 
     def same_coin(self) -> bool:
         """Return whether both legs can be prices of one coin (B14)."""
-        ratio = self.price_ratio()
-        return ratio is not None and abs(ratio - 1) <= COIN_APART_MAX
+        spot, futures = self.mid(Leg.SPOT), self.mid(Leg.FUTURES)
+        return spot is not None and futures is not None and same_coin(futures, spot)
 
     def basis_bps(self) -> Decimal | None:
         """Return (perpetual bid - spot ask) / spot ask in bps: what an entry would lock in."""

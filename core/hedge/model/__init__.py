@@ -2,7 +2,7 @@
 
 from hedge.model.fill import Fill, FillKind
 from hedge.model.funding import FundingPayment, FundingRate, RateOrigin
-from hedge.model.instrument import Instrument, InstrumentKind, InstrumentStatus
+from hedge.model.instrument import Instrument, InstrumentKind, InstrumentStatus, same_coin
 from hedge.model.inventory import Balance
 from hedge.model.order import LEGS, Leg, Order, OrderReport, ReportedStatus, Side, TimeInForce
 from hedge.model.position import Position, PositionMode
@@ -34,4 +34,5 @@ __all__ = [
     "StreamKind",
     "StreamUp",
     "TimeInForce",
+    "same_coin",
 ]

@@ -8,6 +8,9 @@ import msgspec
 
 from hedge.model.numbers import ONE, ZERO, ceil_to, floor_to, plain, toward_zero
 
+COIN_APART_MAX = Decimal("0.05")
+"""Further apart than this, two prices are not of one coin, or a multiplier is wrong."""
+
 
 class InstrumentKind(enum.StrEnum):
     SPOT = "spot"
@@ -84,3 +87,13 @@ def _smallest_order(instrument: Instrument, price: Decimal) -> Decimal:
     if instrument.notional_min:
         least = max(least, ceil_to(instrument.notional_min / price, lot))
     return least
+
+
+def same_coin(perpetual: Decimal, spot: Decimal, multiplier: Decimal = ONE) -> bool:
+    """Return whether a perpetual at this price can be of ``multiplier`` coins at the spot price.
+
+    Within 5 %: a basis is less, and a wrong multiplier is off by a power of ten.
+    """
+    if perpetual <= 0 or spot <= 0:
+        return False
+    return abs(perpetual / (spot * multiplier) - 1) <= COIN_APART_MAX

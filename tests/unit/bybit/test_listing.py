@@ -11,7 +11,7 @@ from bybit_rows import PEPE, PERPETUAL, SPOT, instrument_row, shared_json
 from hedge.errors import Malformed
 from hedge.model import InstrumentKind, InstrumentStatus, Leg
 from hedge_bybit.listing import InstrumentRow, listing_of, number
-from hedge_bybit.multipliers import MULTIPLES, base_of, ratio_agrees
+from hedge_bybit.multipliers import MULTIPLES, base_of
 from hedge_bybit.venue import names_of
 
 D = Decimal
@@ -91,14 +91,6 @@ def test_what_bybit_may_call_it(leg, symbol, names):
 def test_a_name_alone_is_no_multiple():
     for name in ("1INCH", "1000", "10000NOBODY", "B3", "1000000"):
         assert base_of(name) == (name, D(1))
-
-
-def test_prices_confirm_a_multiple_or_deny_it():
-    assert ratio_agrees(D("0.0125"), D("0.0000125"), D(1000))
-    assert ratio_agrees(D("0.0130"), D("0.0000125"), D(1000))
-    assert not ratio_agrees(D("0.0000125"), D("0.0000125"), D(1000))
-    assert not ratio_agrees(D("0.125"), D("0.0000125"), D(1000))
-    assert not ratio_agrees(D("0.0125"), D(0), D(1000))
 
 
 def test_numbers_are_exact_or_refused():

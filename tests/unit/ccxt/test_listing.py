@@ -14,7 +14,7 @@ from hedge.errors import Malformed
 from hedge.model import InstrumentStatus, Leg
 from hedge_ccxt.config import CcxtSettings
 from hedge_ccxt.listing import listing_of, number
-from hedge_ccxt.multipliers import coin_of, names_of, ratio_agrees
+from hedge_ccxt.multipliers import coin_of, names_of
 
 D = Decimal
 GRIDS = {
@@ -81,12 +81,6 @@ def test_the_settings_table_comes_first_and_a_plain_base_can_be_asked_for():
     assert coin_of("1INCH", {}) == ("1INCH", 1)
     assert next(names_of("PEPE", {})) == "PEPE" and "1000PEPE" in names_of("PEPE", {})
     assert coin_of("1MBABYDOGE", {}) == ("BABYDOGE", 1_000_000)
-
-
-def test_a_wrong_multiple_is_noticed_by_the_price():
-    assert ratio_agrees(D("12.2"), D("0.0121"), D(1_000))
-    assert not ratio_agrees(D("12.2"), D("0.0121"), D(10_000))
-    assert not ratio_agrees(D(0), D(1), D(1))
 
 
 def test_what_is_no_linear_perpetual_is_left_out():

@@ -17,6 +17,7 @@ from hedge.model import (
     Quote,
     RateOrigin,
     Side,
+    same_coin,
 )
 
 
@@ -88,3 +89,23 @@ def test_nothing_of_the_model_can_be_changed():
     quote = Quote(symbol="C", bid=Decimal(1), ask=Decimal(2))
     with pytest.raises(AttributeError):
         quote.bid = Decimal(3)
+
+
+@pytest.mark.parametrize(
+    ("perpetual", "spot", "multiplier", "same"),
+    [
+        ("12.2", "0.0121", 1_000, True),
+        ("12.2", "0.0121", 10_000, False),
+        ("0.0130", "0.0000125", 1_000, True),
+        ("0.0000125", "0.0000125", 1_000, False),
+        ("0.125", "0.0000125", 1_000, False),
+        ("105", "100", 1, True),
+        ("105.01", "100", 1, False),
+        ("95", "100", 1, True),
+        ("94.99", "100", 1, False),
+        ("0", "100", 1, False),
+        ("100", "0", 1, False),
+    ],
+)
+def test_prices_confirm_a_multiple_or_deny_it(perpetual, spot, multiplier, same):
+    assert same_coin(Decimal(perpetual), Decimal(spot), Decimal(multiplier)) is same
