@@ -118,9 +118,9 @@ def serve(
     HEDGE_SIM_API_SECRET say.
     """
     from hedge_sim.config import SimSettings  # noqa: PLC0415 - waits until it is asked for
-    from hedge_sim.dialects import server  # noqa: PLC0415
-    from hedge_sim.dialects.clock import WORLD_FILE  # noqa: PLC0415
-    from hedge_sim.dialects.faults import parse_fault  # noqa: PLC0415
+    from hedge_sim.dialects import server  # noqa: PLC0415 - waits until it is asked for
+    from hedge_sim.dialects.clock import WORLD_FILE  # noqa: PLC0415 - waits until it is asked for
+    from hedge_sim.dialects.faults import parse_fault  # noqa: PLC0415 - waits until it is asked for
 
     stretch = {"end": END, "repeat_from": BEGIN}
     settings = SimSettings.model_validate(stretch | _balances(balances))
@@ -172,14 +172,14 @@ def _begin_at(text: str, settings: "SimSettings") -> int:
 def _state_directory() -> Path:
     if given := os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
         return Path(given) / "sim"
-    import platformdirs  # noqa: PLC0415
+    import platformdirs  # noqa: PLC0415 - waits until it is asked for
 
     return Path(platformdirs.user_state_path("hedge")) / "sim"
 
 
 def _forget(state: Path, account: str) -> None:
-    from hedge_sim.dialects.clock import forget_world  # noqa: PLC0415
-    from hedge_sim.truth import path_of  # noqa: PLC0415
+    from hedge_sim.dialects.clock import forget_world  # noqa: PLC0415 - waits until it is asked for
+    from hedge_sim.truth import path_of  # noqa: PLC0415 - waits until it is asked for
 
     path_of(state, account).unlink(missing_ok=True)
     if not forget_world(state):
@@ -187,7 +187,7 @@ def _forget(state: Path, account: str) -> None:
 
 
 def _balances(text: str) -> dict[str, dict[str, Decimal]]:
-    import msgspec  # noqa: PLC0415
+    import msgspec  # noqa: PLC0415 - waits until it is asked for
 
     if not text:
         return {}

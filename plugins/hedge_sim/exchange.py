@@ -352,7 +352,7 @@ class Exchange:
         self.record(ModeChanged(at=at + self.shift, mode=mode))
 
     def set_leverage(self, symbol: str, leverage: int, at: int) -> None:
-        if leverage < 1 or leverage > 125:  # noqa: PLR2004
+        if leverage < 1 or leverage > 125:  # noqa: PLR2004 - the venue's own range
             raise Refused(f"leverage {leverage}", code="LEVERAGE")
         if self.rules.leverage_of(self.account, symbol) != leverage:
             self.record(Levered(at=at + self.shift, symbol=symbol, leverage=leverage))

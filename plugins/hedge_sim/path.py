@@ -82,7 +82,7 @@ class Waves:
             second = seconds * random.randint(55, 90) // 100
             last = bar.length - SECOND if second < seconds - 1 else bar.length
             known = Shape(first * SECOND, second * SECOND, last, random.random() < 1 / 2)
-            if len(self._shapes) > 64:  # noqa: PLR2004
+            if len(self._shapes) > 64:  # noqa: PLR2004 - a bound, so that a long life keeps little
                 self._shapes.clear()
             self._shapes[key] = known
         return known

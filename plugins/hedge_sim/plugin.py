@@ -20,7 +20,7 @@ VENUE = "sim"
 
 
 def _venue_of(context: "VenueContext") -> "SimVenue":
-    from hedge_sim.venue import SimVenue  # noqa: PLC0415
+    from hedge_sim.venue import SimVenue  # noqa: PLC0415 - light until asked for
 
     known = context.shared.get(VENUE)
     if known is None:
@@ -32,8 +32,8 @@ def _venue_of(context: "VenueContext") -> "SimVenue":
 @hookimpl
 def hedge_venues() -> "list[VenueSpec]":
     """Say that ``sim`` has both legs, in virtual or real time."""
-    from hedge.roles import Can, LegKind, VenueSpec  # noqa: PLC0415
-    from hedge_sim.config import SimSettings  # noqa: PLC0415
+    from hedge.roles import Can, LegKind, VenueSpec  # noqa: PLC0415 - light until asked for
+    from hedge_sim.config import SimSettings  # noqa: PLC0415 - light until asked for
 
     return [
         VenueSpec(
@@ -51,8 +51,8 @@ def hedge_spot_feed(venue: str, context: "VenueContext") -> "MarketFeed | None":
     """Return the feed of the simulated spot market."""
     if venue != VENUE:
         return None
-    from hedge.model import Leg  # noqa: PLC0415
-    from hedge_sim.gateway import SimFeed  # noqa: PLC0415
+    from hedge.model import Leg  # noqa: PLC0415 - light until asked for
+    from hedge_sim.gateway import SimFeed  # noqa: PLC0415 - light until asked for
 
     return SimFeed(_venue_of(context), Leg.SPOT)
 
@@ -62,8 +62,8 @@ def hedge_futures_feed(venue: str, context: "VenueContext") -> "MarketFeed | Non
     """Return the feed of the simulated perpetual, marks included."""
     if venue != VENUE:
         return None
-    from hedge.model import Leg  # noqa: PLC0415
-    from hedge_sim.gateway import SimFeed  # noqa: PLC0415
+    from hedge.model import Leg  # noqa: PLC0415 - light until asked for
+    from hedge_sim.gateway import SimFeed  # noqa: PLC0415 - light until asked for
 
     return SimFeed(_venue_of(context), Leg.FUTURES)
 
@@ -73,7 +73,7 @@ def hedge_spot_gateway(venue: str, context: "VenueContext") -> "SpotGateway | No
     """Return the gateway to the spot side of the simulated account."""
     if venue != VENUE:
         return None
-    from hedge_sim.gateway import SimSpotGateway  # noqa: PLC0415
+    from hedge_sim.gateway import SimSpotGateway  # noqa: PLC0415 - light until asked for
 
     return SimSpotGateway(_venue_of(context))
 
@@ -83,7 +83,7 @@ def hedge_futures_gateway(venue: str, context: "VenueContext") -> "FuturesGatewa
     """Return the gateway to the futures side of the simulated account."""
     if venue != VENUE:
         return None
-    from hedge_sim.gateway import SimFuturesGateway  # noqa: PLC0415
+    from hedge_sim.gateway import SimFuturesGateway  # noqa: PLC0415 - light until asked for
 
     return SimFuturesGateway(_venue_of(context))
 
@@ -93,7 +93,7 @@ def hedge_funding_source(venue: str, context: "VenueContext") -> "FundingSource 
     """Return the recorded funding."""
     if venue != VENUE:
         return None
-    from hedge_sim.gateway import SimFundingSource  # noqa: PLC0415
+    from hedge_sim.gateway import SimFundingSource  # noqa: PLC0415 - light until asked for
 
     return SimFundingSource(_venue_of(context))
 
@@ -103,6 +103,6 @@ def hedge_account_check(venue: str, context: "VenueContext") -> "AccountCheck | 
     """Return what the doctor asks."""
     if venue != VENUE:
         return None
-    from hedge_sim.gateway import SimAccountCheck  # noqa: PLC0415
+    from hedge_sim.gateway import SimAccountCheck  # noqa: PLC0415 - light until asked for
 
     return SimAccountCheck(_venue_of(context))

@@ -88,11 +88,11 @@ class Guard:
 
 def _ed25519(pem: str) -> Callable[[bytes, bytes], bool]:
     # Only such a key needs the package.
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see above
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - see above
         Ed25519PublicKey,
     )
-    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - see above
         load_pem_public_key,
     )
 

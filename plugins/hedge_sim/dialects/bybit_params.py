@@ -231,7 +231,7 @@ def _reduce_only(params: Params, category: str) -> bool:
 def _link_id(params: Params) -> str:
     link_id = text_of(params, "orderLinkId")
     if link_id and not LINK_ID.fullmatch(link_id):
-        if len(link_id) > 36:  # noqa: PLR2004
+        if len(link_id) > 36:  # noqa: PLR2004 - letters, by the venue's rule
             raise bad_param("order link id is longer than 36")
         raise bad_param("orderLinkId invalid")
     return link_id
