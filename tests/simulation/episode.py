@@ -6,30 +6,23 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from aftermath import Aftermath
 from attribution import Span
 from clockwork import BEGIN, Broken, Death, Strike
 from history import check
 from invariants import Mind
-from shell import Shell
 from swarm import EDITION, Plan
 from world import World, event_hash
 
 from hedge.decide import events as e
 from hedge.decide.engine import Engine
 from hedge.decide.events import Verb
-from hedge.decide.mode import Mode, Trip
-from hedge.decide.terms import Action
+from hedge.decide.mode import Mode
 from hedge.model import FillKind, Leg, PositionMode
-from hedge.model.numbers import MINUTE, MS, SECOND, ZERO, plain
+from hedge.model.numbers import SECOND, ZERO
 
-HEAL = 130 * SECOND
-UNWIND = 900 * SECOND
-LOOKS = 4
-OTHERS = ("POSITION_FOUND", "EXTERNAL_", "FORCED_CLOSE")
-"""The alarms of what somebody else did to the hedge."""
 IDLE_MOST = 2
 """After so many windows without an order no more of them are opened."""
-DOUBT_LOCKS = 330 * SECOND
 
 
 @dataclass(slots=True)
@@ -73,9 +66,6 @@ class Episode:
         self.world.deaths = list(deaths)
         self.world.next_death()
         self.asked = 0
-        self.healed_at = 0
-        self.still = 0
-        """For how many looks in a row nothing more was to be expected."""
 
     def run(self) -> Result:
         world = self.world
@@ -83,8 +73,9 @@ class Episode:
         try:
             self._open()
             self._storm()
-            self._heal()
-            outcome = self._calm()
+            after = Aftermath(world, self.mind, self.plan, self.ask, self.ask_the_end)
+            after.heal()
+            outcome = after.calm()
         except Broken:
             outcome = "broken"
         world.unhedged.close()
@@ -333,11 +324,6 @@ class Episode:
             world.venue.adopt(rest["quantity"], f"o{self.asked + 1}")
         self.ask(verb, **rest)
 
-    @staticmethod
-    def _doubt_alarmed(shell: Shell) -> bool:
-        alarm = shell.engine.books.alarms.get("IN_DOUBT")
-        return alarm is not None and not alarm.settled
-
     def _resolve_dead(self, after: int = 0) -> None:
         """What a person does about doubts as old as this, who has looked at the venue."""
         world = self.world
@@ -350,7 +336,7 @@ class Episode:
                 if old and dead and world.shell is not None:
                     self.ask(Verb.RESOLVE, subject=oid)
 
-    def _ask_the_end(self) -> None:
+    def ask_the_end(self) -> None:
         """What a person does who has looked at the venues himself."""
         world = self.world
         if world.shell is None:
@@ -359,190 +345,6 @@ class Episode:
         self.ask(Verb.CLEAR, subject="*")
         self.ask(Verb.LIQUIDATE)
         self.mind.gap_since = 0
-
-    # -- the second phase ------------------------------------------------------------------------
-
-    def _heal(self) -> None:
-        """Take every fault away; what they left behind is the engine's business."""
-        world, venue = self.world, self.world.venue
-        world.say("== faults off")
-        world.faults = False
-        world.next_crash = None
-        world.disk.full = False
-        world.disk.write_faults.clear()
-        world.read_broken_until = world.banned_until = 0
-        venue.halted.clear()
-        venue.mode = PositionMode.ONE_WAY
-        for stream in world.streams.values():
-            stream.deaf_until = 0
-        if world.shell is not None and world.host_offset:
-            # The clock is set right, and the process started again by its supervisor.
-            world.crash_kind = "restart"
-            world.down_for = SECOND
-            world.died(world.shell)
-        if world.shell is not None:
-            for leg, kind in world.streams:
-                if not world.streams[leg, kind].up:
-                    world.reconnected(world.shell, leg, kind)
-        self.mind.gap_since = 0
-
-    def _calm(self) -> str:
-        world, mind = self.world, self.mind
-        if not self.plan.patient:
-            self.healed_at = world.now
-            world.after(SECOND, self._look)
-        world.run(world.now + HEAL, self._at_rest)
-        if world.shell is None and not world.ended:
-            world.run(world.now + 31 * MINUTE, lambda: world.shell is not None or world.ended)
-            world.run(world.now + HEAL, self._at_rest)
-        first = self._stand()
-        if first.startswith("?in doubt") and self.still:
-            first = first[1:]  # alarmed, and a person comes at once
-        elif first.startswith("?in doubt"):
-            # Behind an unexplained difference, or a signature in the future, a doubt stays one
-            # until it locks and a person looks (R7, bounds).
-            world.run(world.now + DOUBT_LOCKS)
-            first = self._stand()
-        if first.startswith("?") and world.shell is not None:
-            # What trades has a new gap with each slice (I1: three ticks since the last change);
-            # one that stands for as long as any repair may take is the one that is stuck.
-            since = world.unhedged.since if world.unhedged.open else world.now
-            world.run(since + self._bound, self._hedged)
-            first = self._stand()
-        if first.startswith("?"):
-            mind.broken("I20", f"not at rest {HEAL // SECOND} s after the faults: {first[1:]}")
-        mind.at_end(world.shell)
-        last = self._unwind() if self.plan.unwinds else "left as it is"
-        return f"{first}; {last}"
-
-    def _persons(self) -> bool:
-        """Return whether what is left is nobody's business but a person's."""
-        shell = self.world.shell
-        if shell is None:
-            return False
-        return bool(shell.engine.books.unexplained) or self.world.venue.position > 0
-
-    def _at_rest(self) -> bool:
-        """Return whether nothing more is to be expected without a person."""
-        world = self.world
-        if world.ended or self.still >= LOOKS:
-            return True
-        shell = world.shell
-        if shell is None or world.now % SECOND:
-            return False
-        engine = shell.engine
-        return (
-            engine.volatile.recovered
-            and engine.books.mode is Mode.HALT
-            and not engine.books.run.waiting
-            and not engine.books.equity_wanted
-            and engine.equal
-            and not self.plan.long
-        )
-
-    def _look(self) -> None:
-        """Count for how long nothing has been left to do but by a person (I1: three ticks)."""
-        self.still = self.still + 1 if self._waits() else 0
-        if self.still < LOOKS:
-            self.world.after(SECOND, self._look)
-
-    def _waits(self) -> bool:
-        """Return whether the truth is hedged, and known to be, or a named reason stands (I20)."""
-        world, mind = self.world, self.mind
-        shell = world.shell
-        if shell is None or world.in_flight or self.plan.long:
-            return False
-        books, notes = shell.engine.books, shell.engine.volatile
-        if not notes.begun and not books.in_doubt:
-            return False
-        if books.in_doubt:
-            return self._doubt_alarmed(shell)
-        reads = [note.last for note in notes.legs.values()]
-        if not all(read is not None and read.server_at >= self.healed_at for read in reads):
-            return False  # what it knows is of the time of the faults
-        gap = abs(mind.inventory * mind.ratio + world.venue.position)
-        agreed = all(note.agreed for note in notes.legs.values())
-        if notes.recovered and agreed and gap < mind.dust():
-            return not books.run.waiting
-        late = world.now - self.healed_at > self._bound
-        return late and not self._stand().startswith("?")
-
-    @property
-    def _bound(self) -> int:
-        """Return how long a gap may stand when no fault is on: the fence and three ticks (I20)."""
-        return self.plan.terms.futures.fence_ms * MS + 3 * SECOND
-
-    def _hedged(self) -> bool:
-        return not self.world.unhedged.open
-
-    def _stand(self) -> str:
-        """Return how the truth stands; with a question mark when nothing explains it."""
-        world, mind = self.world, self.mind
-        gap = mind.inventory * mind.ratio + world.venue.position
-        hedged = abs(gap) < mind.dust()
-        if world.ended:
-            code, reason = world.exits[-1]
-            return f"exit {code} {reason}" + ("" if hedged else f" with {plain(gap)}")
-        shell = world.shell
-        if shell is None:
-            return "?the process is down"
-        books = shell.engine.books
-        if hedged and not books.in_doubt:
-            return f"{books.mode.value} hedged {shell.engine.reason.split(':')[0]}"
-        standing = sorted(key for key, alarm in books.alarms.items() if not alarm.settled)
-        # A halt explains only what others did: what orders of ours have left open, it mends itself.
-        others = any(key.startswith(OTHERS) for key in books.alarms)
-        halted = books.mode is Mode.HALT and others
-        named = bool(books.trips) or halted or bool(books.external_at)
-        if books.in_doubt and books.trip < Trip.LOCKED:
-            return f"?in doubt: {shell.engine.reason}"
-        if (named and (standing or books.alarms)) or "HEDGE_GATED" in standing:
-            return f"{books.mode.value} {','.join(books.trips)} {','.join(standing)}"
-        return (
-            f"?{books.mode.value} gap {plain(gap)}, trips {books.trips}, alarms {standing},"
-            f" reason {shell.engine.reason}"
-        )
-
-    def _unwind(self) -> str:
-        """A person clears and liquidates: the hedge must come to its end."""
-        world, mind, venue = self.world, self.mind, self.world.venue
-        if world.ended and mind.inventory <= 0 and not venue.position:
-            return "flat"
-        if world.ended:
-            world.ended = False
-            world.start_line = {
-                "action": Action.LIQUIDATION, "request_id": "unwind", "enter_now": False,
-                "adopt": None,
-            }  # fmt: skip
-            world.boot()
-            world.run(world.now + 3 * SECOND)
-        self.ask(Verb.RESUME)
-        self._ask_the_end()
-        began = world.now
-        for _ in range(int(UNWIND / (60 * SECOND))):
-            world.run(world.now + 60 * SECOND, lambda: world.ended)
-            if world.ended or (self.plan.edition > 1 and self._persons()):
-                break
-            self._ask_the_end()
-        took = (world.now - began) // SECOND
-        if world.ended:
-            return f"exit {world.exits[-1][0]} {world.exits[-1][1]} after {took} s"
-        shell = world.shell
-        if shell is None:
-            mind.broken("I20", "the process is down at the end")
-            return ""
-        engine = shell.engine
-        if engine.books.unexplained:
-            return "a position that nobody adopted"
-        if venue.position > 0:
-            return "long, by hand: for a person"
-        mind.broken(
-            "I20",
-            f"not unwound {took} s after a person asked: {engine.books.mode.value}, target"
-            f" {engine.books.target}, S={plain(engine.inventory)} F={plain(engine.position)},"
-            f" trips {engine.books.trips}, reason {engine.reason}",
-        )
-        return ""
 
 
 def run(

@@ -2,16 +2,14 @@
 
 from collections import deque
 from decimal import Decimal
-from operator import attrgetter
 
-from clockwork import BEGIN, Broken
 from shell import Shell
+from sizes import Sizes
 from world import World
 
 from hedge.decide import commands as c
 from hedge.decide import exposure
-from hedge.decide.engine import Engine
-from hedge.decide.leg_book import ORDERS_KEPT, OrderRecord
+from hedge.decide.leg_book import OrderRecord
 from hedge.decide.mode import Mode, Trigger, Trip
 from hedge.decide.orders import OrderStatus
 from hedge.journal.frame import NAME
@@ -25,7 +23,6 @@ from hedge.model import (
     ReportedStatus,
     Side,
     StreamKind,
-    TimeInForce,
 )
 from hedge.model.numbers import MS, SECOND, ZERO, plain
 
@@ -59,134 +56,34 @@ HALT_TELLS = ("UNEQUAL", "EXIT_BLOCKED", "UNREADABLE", "DIFFERS_")
 """And in HALT, where nothing is under way: that it is open, or that this cannot be known."""
 NEVER = (-1, -1)
 ENDED = (OrderStatus.FILLED, OrderStatus.CANCELLED)
-CONTRIBUTION = attrgetter("contribution")
 
 
-class Mind:
+class Mind(Sizes):
     """Watches one world. A broken invariant is noted and ends the episode."""
 
     def __init__(self, world: World, *, thorough: bool = False) -> None:
-        self.world = world
-        self.thorough = thorough
-        """Whether everything is reckoned anew each time, not only what has changed."""
-        self.violations: list[str] = []
-        self.engine: Engine | None = None
-        """The books as the last process knew them."""
-        self.terms = world.plan.terms
-        self.lot = self.terms.futures.instrument.lot
-        self.ratio = self.terms.hedge_ratio
+        super().__init__(world, thorough=thorough)
         self.unresolved: dict[Leg, dict[str, Order]] = {Leg.SPOT: {}, Leg.FUTURES: {}}
         """Orders whose end the host has not been told."""
         self.unresolved_since: dict[str, int] = {}
         self.recorded: set[str] = set()
         self.sent_ids: set[str] = set()
         self.read_in_life: set[Leg] = set()
-        self.mode = Mode.HALT
-        self.trips: dict[str, int] = {}
-        """Mode and trips as the commands made them, whatever the engine says of them later."""
         self.resumes = ""
         """The request whose run was open when the process began."""
         self.refused: dict[Leg, deque[int]] = {Leg.SPOT: deque(), Leg.FUTURES: deque()}
         """When the host was told a definite no, lately."""
         self.priced_at = dict.fromkeys(Leg, 0)
         """When a price of each leg could last be heard."""
-        self.sold_by_others = ZERO
-        self.taken_out = ZERO
-        """Coins that left the hedge without an order of ours, in all; and the last look at them."""
-        self.outside_before = (ZERO, ZERO)
-        self.moved_at = 0
-        """When something from outside was last seen to have moved a leg."""
-        self.excused: dict[str, tuple[Decimal, Decimal]] = {}
-        """The excuses of each order of ours when it left, less all that had happened by then."""
-        self.forgotten: dict[Leg, dict[str, Decimal]] = {Leg.SPOT: {}, Leg.FUTURES: {}}
-        """What orders contributed that the books may have dropped since."""
-        self.gap_since = 0
         self._looked = NEVER
         self._seen: dict[str, tuple[OrderStatus, Decimal]] = {}
         """How each order stood in the books when it was last held against the truth."""
-        self._dust = ZERO
-        self._dust_price: Decimal | None = None
         self.heard: dict[str, dict[str, Decimal]] = {}
         self.filled_before: dict[str, Decimal] = {}
         self.over: set[str] = set()
         """Orders that the books of this life have called filled or cancelled."""
         world.mind = self
         world.venue.after_fill = self.filled
-
-    def broken(self, name: str, text: str) -> None:
-        world = self.world
-        at = (world.now - BEGIN) / 1e9
-        self.violations.append(f"{name} at {at:.3f} s: {text}; {world.venue.describe()}")
-        world.say(f"!! {self.violations[-1]}")
-        raise Broken(self.violations[-1])
-
-    # -- the truth -------------------------------------------------------------------------------
-
-    @property
-    def inventory(self) -> Decimal:
-        """Return S as it truly is."""
-        venue = self.world.venue
-        return venue.base if venue.is_account else min(venue.ledger, venue.base)
-
-    def unnoticed(self, leg: Leg) -> Decimal:
-        """Return what happened from outside and is not in the books yet, signed."""
-        truth = self.world.venue.outside[leg]
-        if self.engine is None:
-            return truth
-        book = self.engine.books.leg(leg)
-        ours = sum(map(CONTRIBUTION, book.orders.values()), ZERO)
-        for oid, contribution in self.forgotten[leg].items():
-            if oid not in book.orders:
-                ours += contribution
-        return truth - (book.held - ours)
-
-    def _remember(self, leg: Leg, orders: dict[str, OrderRecord]) -> None:
-        """Keep what orders came to which long books will drop: they hold the last ones only."""
-        if len(orders) > ORDERS_KEPT // 2:
-            self.forgotten[leg].update((o, one.contribution) for o, one in orders.items())
-
-    def short_allowed(self, oid: str = "") -> Decimal:
-        """Return the largest short that is not an over-hedge of our making (I3).
-
-        What the books have not noticed excuses them, but never more than truly happened: books
-        that believe in coins or buys that never were have no excuse. An order ``oid`` that has
-        left is also excused by what they had not noticed then, and by what happened since.
-        """
-        lost, outside = self._excuses()
-        if oid in self.excused:
-            lost_then, outside_then = self.excused[oid]
-            lost = max(lost, lost_then + self.taken_out)
-            outside = max(outside, outside_then + self.sold_by_others)
-        return max(self.inventory + lost, ZERO) * self.ratio + outside + self.lot
-
-    def _excuses(self) -> tuple[Decimal, Decimal]:
-        """Return the coins gone and the futures sold by others that the books have not noticed."""
-        lost, outside = self.taken_out, self.sold_by_others
-        if lost:
-            lost = min(max(-self.unnoticed(Leg.SPOT), ZERO), lost)
-        if outside:
-            outside = min(max(-self.unnoticed(Leg.FUTURES), ZERO), outside)
-        return lost, outside
-
-    def look_outside(self) -> None:
-        """Add up what was taken out of the spot account, step by step."""
-        spot, futures = self.world.venue.outside[Leg.SPOT], self.world.venue.outside[Leg.FUTURES]
-        if (spot, futures) != self.outside_before:
-            self.taken_out += max(self.outside_before[0] - spot, ZERO)
-            self.outside_before = (spot, futures)
-            self.moved_at = self.world.now
-
-    def coming(self, side: Side) -> Decimal:
-        """Return what is on its way to, or open at, the futures venue on one side."""
-        world = self.world
-        total = sum(
-            (o.quantity for o in world.in_flight.values()
-             if o.leg is Leg.FUTURES and o.side is side), ZERO,
-        )  # fmt: skip
-        return total + sum(
-            (p.left for p in world.venue.open.values()
-             if p.order.leg is Leg.FUTURES and p.order.side is side), ZERO,
-        )  # fmt: skip
 
     # -- every create ----------------------------------------------------------------------------
 
@@ -245,78 +142,6 @@ class Mind:
         data = self.world.disk.files[shell.log.path].data
         if data.rfind(oid.encode()) < 0:
             self.broken("I5", f"{oid} has no row in the log")
-
-    def _sized(self, order: Order, engine: Engine) -> None:
-        """I7: within the clip, and near a price that was true lately."""
-        price = self.world.venue.price(order.leg)
-        clip = exposure.clip_notional(self.terms, order.limit_price)
-        if order.notional > clip * Decimal("1.001"):
-            self.broken("I7", f"{plain(order.notional)} above the clip {plain(clip)}")
-        reach = self.terms.limits.collar_max + Decimal("0.02")
-        outside = (
-            order.limit_price > price * (1 + reach)
-            if order.side is Side.BUY
-            else order.limit_price < price * (1 - reach)
-        )
-        if outside:
-            self.broken("I16", f"limit {plain(order.limit_price)} against a price {plain(price)}")
-
-    def _futures(self, order: Order, engine: Engine) -> None:
-        venue = self.world.venue
-        gap = abs(engine.delta)
-        if self.mode is Mode.LIQUIDATION:
-            # Coins too few to be sold keep no hedge at the end.
-            gap += self.terms.spot.instrument.smallest_order(venue.price() * Decimal("0.97"))
-        if order.quantity > gap + self.lot:
-            self.broken("I7", f"a hedge of {plain(order.quantity)} for a gap of {plain(gap)}")
-        if self.mode is Mode.LIQUIDATION and not (order.side is Side.BUY and order.reduce_only):
-            self.broken("I9", f"{order.side.value}, reduce_only={order.reduce_only}")
-        if order.time_in_force is not TimeInForce.IOC:
-            self.broken("I7", "a hedge that rests")
-        if order.side is Side.SELL:
-            lost, outside = self._excuses()
-            self.excused[order.client_order_id] = (
-                lost - self.taken_out,
-                outside - self.sold_by_others,
-            )
-            short = -venue.position + self.coming(Side.SELL) + order.quantity
-            if short > self.short_allowed():
-                self.broken(
-                    "I3",
-                    f"sells {plain(order.quantity)}: short {plain(short)} of"
-                    f" {plain(self.short_allowed())} allowed, S={plain(self.inventory)}",
-                )
-
-    def _spot(self, order: Order, engine: Engine) -> None:
-        venue = self.world.venue
-        if order.side is Side.BUY:
-            if self.mode is Mode.LIQUIDATION:
-                self.broken("I9", "a spot buy in LIQUIDATION")
-            if engine.books.paused:
-                self.broken("I2", "a spot buy while paused")
-        elif order.quantity > self.inventory + max(-self.unnoticed(Leg.SPOT), ZERO):
-            self.broken("I8", f"sells {plain(order.quantity)} of {plain(self.inventory)}")
-        self._bounded(order, engine, venue.price())
-
-    def _bounded(self, order: Order, engine: Engine, price: Decimal) -> None:
-        """I2: what is naked and what rests stay inside the budget, or the order shrinks the gap."""
-        venue = self.world.venue
-        unnoticed = self.unnoticed(Leg.SPOT) * self.ratio + self.unnoticed(Leg.FUTURES)
-        gap = self.inventory * self.ratio + venue.position - unnoticed
-        after = gap + order.signed_quantity * self.ratio
-        if abs(after) <= abs(gap):
-            return
-        room = exposure.exposure_max(self.terms, price) * Decimal("1.03")
-        fee = self.terms.spot.maker_fee + self.terms.spot.taker_fee
-        slack = 2 * self.terms.spot.instrument.lot + order.quantity * fee
-        if max(abs(gap), abs(after)) > room / price + slack + self.lot:
-            self.broken(
-                "I2",
-                f"a spot {order.side.value} of {plain(order.quantity)} with {plain(gap)} naked:"
-                f" {plain(abs(after) * price)} of {plain(room)}",
-            )
-        if self.trips and order.side is Side.BUY:
-            self.broken("I2", f"a spot buy while tripped: {', '.join(self.trips)}")
 
     def at_venue(self, order: Order) -> None:
         """An order reaches the engine room: nobody may have buried it."""
@@ -448,30 +273,6 @@ class Mind:
             return
         self._monotone(shell)
         self._noticed(shell)
-
-    def _measure(self) -> None:
-        """Note since when the truth is unhedged."""
-        world = self.world
-        if self.gap() < self.dust():
-            self.gap_since = 0
-        else:
-            self.gap_since = self.gap_since or world.now
-
-    def gap(self) -> Decimal:
-        """Return what is truly unhedged, unsigned."""
-        return abs(self.inventory * self.ratio + self.world.venue.position)
-
-    def dust(self) -> Decimal:
-        """Return from where on a gap counts, at the price of now."""
-        price = self.world.venue.price()
-        if price is not self._dust_price or self.thorough:
-            self._dust_price = price
-            self._dust = max(
-                self.terms.futures.instrument.smallest_order(price),
-                exposure.slice_min(self.terms, price),
-                self.lot,
-            )
-        return self._dust
 
     def _noticed(self, shell: Shell) -> None:
         """I19: a gap, a doubt or a trip that lasts has an alarm row."""
