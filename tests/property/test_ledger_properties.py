@@ -81,6 +81,7 @@ class Ledger(RuleBasedStateMachine):
         self.tell(e.EngineStarted(at=self.now, boot_id="b", epoch=1, terms=self.terms))
         self.enact(c.LeaseIds(leg=self.leg, epoch=1, first=1, last=5_000))
         self.tell(e.IdsLeased(at=self.now, leg=self.leg, epoch=1, first=1, last=5_000))
+        self.read()  # the books begin with what is there, and here that is nothing
 
     @property
     def book(self):
@@ -237,22 +238,7 @@ class Ledger(RuleBasedStateMachine):
         """Read the leg whole: from here on the books are the venue's truth."""
         for _ in range(2):  # the first read names nameless fills, as in life
             self.now += 1_000_000
-            ask = tuple(self.book.open)
-            self.tell(
-                e.LegAudited(
-                    at=self.now,
-                    leg=self.leg,
-                    audit_id=1,
-                    asked_at=self.now,
-                    server_at=self.now,
-                    found=tuple(self.report(i) for i in ask if i in self.orders),
-                    missing=tuple(i for i in ask if i not in self.orders),
-                    open_orders=tuple(self.report(i) for i in self.working()),
-                    fills=tuple(self.fills),
-                    balances=(Balance(asset="C", free=D(100)),),
-                    position=Position(symbol="C/Q:Q", quantity=D(0)),
-                )
-            )
+            self.read()
         if not any(not record.venue_order_id for record in self.book.open.values()):
             assert not self.book.unmatched, "every fill has its owner once every order has its id"
         # Whose a nameless trade is, cannot be known while an order of ours has no venue id.
@@ -263,6 +249,24 @@ class Ledger(RuleBasedStateMachine):
             record = self.book.orders[order_id]
             assert record.filled == filled
             assert (record.status in OPEN) == (status is ReportedStatus.WORKING)
+
+    def read(self):
+        ask = tuple(self.book.open)
+        self.tell(
+            e.LegAudited(
+                at=self.now,
+                leg=self.leg,
+                audit_id=1,
+                asked_at=self.now,
+                server_at=self.now,
+                found=tuple(self.report(i) for i in ask if i in self.orders),
+                missing=tuple(i for i in ask if i not in self.orders),
+                open_orders=tuple(self.report(i) for i in self.working()),
+                fills=tuple(self.fills),
+                balances=(Balance(asset="C", free=D(100)),),
+                position=Position(symbol="C/Q:Q", quantity=D(0)),
+            )
+        )
 
     def truth(self):
         ours = (f for f in self.fills if f.venue_order_id)

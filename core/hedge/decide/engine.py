@@ -235,7 +235,7 @@ class Engine:
     def _absorb_audit(self, event: e.LegAudited) -> bool:
         books, at = self.books, event.at
         book = books.leg(event.leg)
-        touched = False
+        touched = not book.begun  # what the books begin with is written down
         before = len(book.orders)
         for report in (*event.found, *event.open_orders):
             touched |= book.book_report(report, at)
@@ -246,7 +246,8 @@ class Engine:
         touched |= len(book.orders) != before
         for fill in event.fills:
             if fill.key not in book.fill_keys:  # a read repeats the last minute's, and more
-                touched |= self._absorb_fill(e.FillSeen(at=at, fill=fill))
+                touched |= book.pass_over(fill) or self._absorb_fill(e.FillSeen(at=at, fill=fill))
+        book.begun = True
         for client_order_id in event.missing:
             touched |= book.vanished(client_order_id, at)
         for payment in event.payments:

@@ -88,6 +88,8 @@ class LegBook:
         self.unmatched: dict[str, Fill] = {}
         self.owed: dict[str, OrderRecord] = {}
         """Orders whose cumulative quantity is ahead of the fills that have been itemised."""
+        self.begun = False
+        """Whether the leg was ever read: the books begin with what is there then."""
         self.foreign_at = 0
         """When an execution of somebody else was last booked; 0 once it was looked at."""
         self.changed_at = 0
@@ -318,6 +320,19 @@ class LegBook:
         for key in self.unmatched:
             self._settle(key)
         self.unmatched.clear()
+
+    def pass_over(self, fill: Fill) -> bool:
+        """Take an execution from before these books for known; return whether it is one.
+
+        What others traded before the first read stands in what that read found, and is not booked
+        beside it. An order of ours in books that know of none was lost with a journal.
+        """
+        if self.begun or fill.client_order_id in self.orders:
+            return False
+        if self.prefix and fill.client_order_id.startswith(self.prefix):
+            return False
+        self._settle(fill.key)
+        return True
 
     def _settle(self, key: str) -> None:
         self.fill_keys[key] = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 from collections import deque
@@ -42,6 +43,7 @@ from hedge.runtime.supervise import Supervisor
 from hedge.runtime.tick import Ticker
 from hedge.runtime.words import render_row
 
+log = logging.getLogger(__name__)
 INTERRUPTED_TWICE = 130
 UNSHOWN_MAX = 256
 """Rows that may wait to be shown; with more of them each new one has the oldest shown first."""
@@ -224,8 +226,15 @@ class App:
         return end.exit_code
 
     def _loop_failed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """A callback of ours raised: nobody is left to catch it, so the process ends (F27)."""
+        """A callback or a task of ours raised: nobody is left to catch it, the process ends (F27).
+
+        Not so an answer that nobody waits for: a library fails its futures with their connection.
+        """
         error = context.get("exception") or HedgeError(str(context.get("message")))
+        future = context.get("future")
+        if future is not None and not isinstance(future, asyncio.Task):
+            log.info("an answer that nobody waited for: %s", type(error).__name__)
+            return
         for session in self.sessions.values():
             session.fail(error)
 

@@ -449,3 +449,32 @@ def test_carried_rates_may_enter(open_desk):
     desk = open_desk()
     desk.funding(GOOD, origin=RateOrigin.CARRIED)
     assert desk.mode is Mode.INVENTORY
+
+
+@pytest.mark.parametrize("inventory", [InventoryRule.MANAGED, InventoryRule.ACCOUNT])
+def test_what_was_traded_just_before_the_first_start_is_not_booked_again(open_desk, inventory):
+    """Another hedge of the account, or a person, has just gone flat."""
+    desk = open_desk(start=False, inventory=inventory)
+    for leg, first in ((SPOT, 2), (FUTURES, -2)):
+        desk.foreign(leg, first, told=False)
+        desk.foreign(leg, -first, told=False)
+    desk.blink(900)
+    desk.start("single")
+    desk.build()
+    assert desk.held == (desk.venue.coins, desk.venue.position) == (10, -10)
+    raised = {one.key for one in desk.seen(c.RaiseAlarm)}
+    assert not raised & {"POSITION_FOUND", "EXTERNAL_FUTURES", "EXTERNAL_SPOT"}
+    assert not desk.books.trips
+    desk.start("single")  # and the next process knows it as well
+    desk.run(40)
+    assert desk.held == (desk.venue.coins, desk.venue.position)
+    assert not desk.books.trips
+
+
+def test_what_was_traded_before_a_later_start_is_booked(open_desk):
+    desk = open_desk(action="single")
+    desk.build()
+    desk.foreign(FUTURES, 1, told=False)
+    desk.start("single")
+    desk.run(40)
+    assert desk.held[1] == desk.venue.position and desk.books.external_at

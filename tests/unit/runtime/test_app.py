@@ -5,6 +5,7 @@ broken or ended while the other works.
 """
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -112,6 +113,24 @@ def test_a_hedge_that_breaks_ends_the_process_whichever_it_is(tmp_path, broken):
         app.sessions[broken].fail(JournalError(f"the disk of {broken} is full"))
 
     with pytest.raises(JournalError, match=broken):
+        live(tmp_path, act)
+
+
+def test_a_task_that_fails_unseen_ends_the_process_and_an_unasked_answer_does_not(tmp_path):
+    async def surprised() -> None:
+        raise ConnectionError("surprised")
+
+    async def act(app: App) -> None:
+        loop = asyncio.get_running_loop()
+        loop.create_future().set_exception(ConnectionError("of a library's, with its connection"))
+        gc.collect()
+        await asyncio.sleep(60)
+        assert not any(session.ended.done() for session in app.sessions.values())
+        asyncio.create_task(surprised())  # noqa: RUF006 - that nobody keeps it is what is tested
+        await asyncio.sleep(60)
+        gc.collect()
+
+    with pytest.raises(ConnectionError, match="surprised"):
         live(tmp_path, act)
 
 
