@@ -18,7 +18,7 @@ class Check(Role):
     """`hedge.roles.AccountCheck`."""
 
     def __init__(self, name: str, context: VenueContext) -> None:
-        super().__init__(name, context, Leg.SPOT)
+        super().__init__(name, context, Leg.SPOT, trades=False)
 
     async def read_key_rights(self) -> KeyRights:
         """Return the rights; where a venue cannot be asked, the key counts as able to withdraw.

@@ -38,9 +38,8 @@ class CcxtVenue(Session):
         self.profile = profile_of(name)
         self.venue = f"ccxt:{name}"
         self.offset = ClockOffset(context.clock)
-        only_futures = bool(self.settings.futures_url and not self.settings.spot_url)
-        self.home = Leg.FUTURES if only_futures else Leg.SPOT
-        """The leg whose instance is asked for the clock and the key's rights."""
+        self.trades: set[Leg] = set()
+        """The legs that roles were opened for."""
         self.has_keys = bool(context.secrets)
         self._account_name = context.account
         self._own = {leg: OwnOrders() for leg in Leg}
@@ -112,6 +111,15 @@ class CcxtVenue(Session):
             raise Unreachable(f"{self.venue}: no time in its answer")
         self.offset.learn(sent=sent, received=self.clock.now(), server_at=server_ms * MS)
         return server_ms * MS
+
+    @property
+    def home(self) -> Leg:
+        """Return the leg whose instance is asked for the clock and the key's rights.
+
+        That is spot's, which knows both everywhere; but a simulator that no leg uses may not run.
+        """
+        local = self.settings.environment == "local"
+        return Leg.FUTURES if local and self.trades == {Leg.FUTURES} else Leg.SPOT
 
     # -- what the roles use ----------------------------------------------------------------------
 
@@ -237,6 +245,8 @@ class Role(SessionRole[CcxtVenue]):
 
     session_type = CcxtVenue
 
-    def __init__(self, name: str, context: VenueContext, leg: Leg) -> None:
+    def __init__(self, name: str, context: VenueContext, leg: Leg, *, trades: bool = True) -> None:
         super().__init__(context, name)
         self.leg = leg
+        if trades:
+            self.session.trades.add(leg)

@@ -37,6 +37,8 @@ ROLES = (
 class Desk:
     """The roles of one account, opened by the plugin's own hooks; closed with the block."""
 
+    roles = ROLES
+
     def __init__(self, venue, plugin, settings, *, secrets=None, account=""):
         self.clock = RealClock()
         self.context = VenueContext(
@@ -52,7 +54,7 @@ class Desk:
 
     async def __aenter__(self):
         self.stack = contextlib.AsyncExitStack()
-        for name in ROLES:
+        for name in self.roles:
             role = getattr(self._plugin, f"hedge_{name}")(self._venue, self.context)
             setattr(self, name, await self.stack.enter_async_context(role))
         return self

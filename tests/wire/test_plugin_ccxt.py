@@ -4,6 +4,7 @@ Method: the wire simulators on the same loop, their truth, and their faults on d
 
 import asyncio
 import contextlib
+import types
 
 import pytest
 from desks import PERP, SPOT, D, ListeningDesk
@@ -38,6 +39,7 @@ from hedge_sim.dialects.faults import Fault
 pytest.importorskip("ccxt.pro")
 
 VENUES = ("binance", "bybit")
+NOBODY = "http://127.0.0.1:1"
 
 
 class CcxtDesk(ListeningDesk):
@@ -116,6 +118,21 @@ def test_a_start_reads_and_prepares(venue):
         assert abs(await desk.spot_gateway.read_clock() - desk.clock.now()) < SECOND
 
     run(venue, scenario)
+
+
+def test_a_simulator_that_no_leg_uses_is_asked_nothing():
+    async def main():
+        async with in_process("binance-usdm") as server:
+            servers = {Leg.SPOT: types.SimpleNamespace(url=NOBODY), Leg.FUTURES: server}
+            desk = CcxtDesk("binance", servers)
+            desk.roles = ("futures_feed", "futures_gateway", "funding_source", "account_check")
+            async with desk:
+                assert abs(await desk.account_check.read_clock_offset_ms()) < 200
+                assert (await desk.account_check.read_key_rights()).trade
+                assert (await desk.account_check.read_fees(PERP)).taker > 0
+                await desk.futures_gateway.prepare(PERP, 3)
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("venue", VENUES)
