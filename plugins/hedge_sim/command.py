@@ -52,7 +52,8 @@ Speed = Annotated[
         "--speed",
         parser=_pace,
         metavar="N",
-        help=f"Recorded seconds a second while nobody trades; {FAST} in a new world.",
+        help=f"Recorded seconds a second while nobody trades; without it, a new world waits for"
+        f" its first order and then has {FAST}.",
     ),
 ]
 Slow = Annotated[
@@ -61,7 +62,7 @@ Slow = Annotated[
 ]
 From = Annotated[
     str,
-    typer.Option("--from", metavar="DATE", help=f"Where a new world begins, UTC; {BEGIN}."),
+    typer.Option("--from", metavar="DATE", help="Where a new world begins, UTC."),
 ]
 Fault = Annotated[
     list[str] | None,
@@ -129,6 +130,7 @@ def serve(
     account = dialect.value
     if reset:
         _forget(state, account)
+    waits = speed is None
     if not (state / WORLD_FILE).exists():
         speed, slow = speed or FAST, slow or SLOW
     key, secret = (os.environ.get(name, "") for name in KEY_VARIABLES)
@@ -142,7 +144,7 @@ def serve(
             speed=speed,
             slow=slow or SLOW,
             begin_at=begin_at,
-            waits=True,
+            waits=waits,
             faults=tuple(parse_fault(text) for text in fault or ()),
             settings=settings,
             padding=padding,
