@@ -101,18 +101,23 @@ class Process:
 
 @contextlib.contextmanager
 def as_process(
-    dialect: str, *words: str, state: Path | None = None, port: int = 0
+    dialect: str,
+    *words: str,
+    state: Path | None = None,
+    port: int = 0,
+    pace: tuple[str, ...] = ("--speed", "1", "--slow", "1"),
 ) -> Iterator[Process]:
     """Run `hedge sim serve` until the block ends, or by itself until `LIFE_S` have passed.
 
     ``words`` are further words of its line, such as ``"--fault", "cut=#3"``; recorded time passes
-    like ours unless they say otherwise. The account's directory is ``state``, or is forgotten.
+    like ours unless they, or ``pace``, say otherwise. The account's directory is ``state``, or is
+    forgotten.
     """
     with tempfile.TemporaryDirectory() as folder:
         line = [
             HEDGE, "sim", "serve", "--dialect", dialect, "--port", str(port),
             "--for-s", str(LIFE_S), "--state-dir", str(state or folder), "--balances", BALANCES,
-            "--from", BEGIN, "--speed", "1", "--slow", "1", *words,
+            "--from", BEGIN, *pace, *words,
         ]  # fmt: skip
         with _started(line) as process:
             yield process

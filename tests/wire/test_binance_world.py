@@ -223,6 +223,17 @@ def test_a_new_world_begins_where_it_was_told_and_an_old_one_goes_on(tmp_path):
         assert 0 <= other.ask("GET", "/sim/world")["recorded_ms"] - at_ms < LIFE_S * 1_000
 
 
+def test_a_new_world_whose_pace_nobody_gave_waits_for_its_first_order():
+    with as_process("binance-usdm", pace=()) as server:
+        until_s = time.monotonic() + 5 * BUSY_LINGER / SECOND
+        speeds = [server.ask("GET", "/sim/world")["speed"]]
+        asyncio.run(placed(server.url, price="68000", timeInForce="IOC"))
+        while len(speeds) < 3 and time.monotonic() < until_s:
+            speed = server.ask("GET", "/sim/world")["speed"]
+            speeds += [speed] if speed != speeds[-1] else []
+        assert speeds == [1, 60, 3_000]
+
+
 def test_orders_survive_the_death_of_their_server(tmp_path):
     with as_process("binance-usdm", state=tmp_path) as first:
         port = int(first.url.rpartition(":")[2])
