@@ -16,6 +16,10 @@ from hedge.errors import Limited, Missing, OutcomeUnknown, Refused, Unreachable,
 
 WORDS_MAX = 200
 LIMITED_FOR_S = 2
+BANNED = frozenset({403, 418})
+"""HTTP's status for an address that asks too often (Bybit, Binance), where ccxt says it is that."""
+BANNED_FOR_S = 600
+"""Bybit's ban lasts at least so long, and names no time (docs/v5/rate-limit)."""
 SERVER_ERROR = 500
 CERTAIN = frozenset({"InsufficientFunds", "AuthenticationError", "OrderImmediatelyFillable"})
 """Classes of ccxt (and what is below them) that only a definite no is sorted into."""
@@ -52,13 +56,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a request that changes something had been handed to the connection."""
     status: int = 0
     """HTTP's, 0 where there was none."""
+    retry_after_s: int = LIMITED_FOR_S
+    """How long to send nothing, where it was one request too many."""
 
 
 def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def answer_of(error: BaseException, *, sent: bool, status: int) -> Answer:
+def answer_of(error: BaseException, *, sent: bool, status: int, retry_after_s: int = 0) -> Answer:
+    """Return what is known of a request; without ``retry_after_s`` the wait is our own."""
     causes: set[str] = set()
     cause = error.__cause__ or error.__context__
     while cause is not None and len(causes) < WORDS_MAX:
@@ -70,6 +77,7 @@ def answer_of(error: BaseException, *, sent: bool, status: int) -> Answer:
         causes=frozenset(causes),
         sent=sent,
         status=status,
+        retry_after_s=retry_after_s or (BANNED_FOR_S if status in BANNED else LIMITED_FOR_S),
     )
 
 
@@ -113,7 +121,7 @@ def order_error(answer: Answer, codes: Codes, venue: str) -> VenueError:
     if code in codes.unknown or answer.status >= SERVER_ERROR:
         return OutcomeUnknown(said)
     if code in codes.limited:
-        return Limited(said, code=code, retry_after_s=LIMITED_FOR_S)
+        return Limited(said, code=code, retry_after_s=answer.retry_after_s)
     if code in codes.refused or code in codes.missing:
         return Refused(said, code=code)
     if NETWORK in answer.names:
@@ -130,7 +138,7 @@ def read_error(answer: Answer, codes: Codes, venue: str) -> VenueError:
     if code in codes.missing or answer.names & (NOT_THERE | NO_SYMBOL):
         return Missing(said)
     if code in codes.limited or answer.names & TOO_MANY:
-        return Limited(said, code=code, retry_after_s=LIMITED_FOR_S)
+        return Limited(said, code=code, retry_after_s=answer.retry_after_s)
     if code in codes.refused or answer.names & CERTAIN:
         return Refused(said, code=code)
     return Unreachable(said)

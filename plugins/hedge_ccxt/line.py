@@ -9,14 +9,22 @@ from hedge.model.numbers import MS, SECOND
 from hedge.roles import Clock
 from hedge.transport import Bucket, RateBudget
 from hedge_ccxt.config import CcxtSettings
-from hedge_ccxt.errors import answer_of, order_error, read_error, unchanged
+from hedge_ccxt.errors import (
+    BANNED,
+    TOO_MANY,
+    Answer,
+    answer_of,
+    code_of,
+    order_error,
+    read_error,
+    unchanged,
+)
 from hedge_ccxt.profiles.profile import Profile
 from hedge_ccxt.sdk import FAULTS, Note, base_error, exact, noting
 
 REQUESTS = "requests"
 PACE_MAX_MS = 1_000
 """The longest an order waits for room; after that it is refused, unsent."""
-READ_TRIES = 2
 
 log = logging.getLogger("hedge_ccxt")
 
@@ -69,7 +77,7 @@ class Line:
                     note, self._settings.read_timeout_ms, method, *given, **named
                 )
             except self.faults as error:
-                answer = answer_of(error, sent=True, status=note.status)
+                answer = self._answer(error, note, sent=True)
                 if last or not answer.causes & {"ServerDisconnectedError", "ClientOSError"}:
                     raise read_error(answer, self.profile.codes, self.venue) from None
         raise AssertionError("the last try returns or raises")
@@ -83,7 +91,7 @@ class Line:
         try:
             return await self._call(note, self._settings.ack_timeout_ms, method, *given, **named)
         except self.faults as error:
-            answer = answer_of(error, sent=note.sent, status=note.status)
+            answer = self._answer(error, note, sent=note.sent)
             raise order_error(answer, self.profile.codes, self.venue) from None
 
     async def set(self, method: str, *given: Any, **named: Any) -> None:
@@ -93,7 +101,7 @@ class Line:
         try:
             await self._call(note, self._settings.read_timeout_ms, method, *given, **named)
         except self.faults as error:
-            answer = answer_of(error, sent=note.sent, status=note.status)
+            answer = self._answer(error, note, sent=note.sent)
             if not unchanged(answer, self.profile.codes):
                 raise order_error(answer, self.profile.codes, self.venue) from None
 
@@ -111,6 +119,17 @@ class Line:
         with noting(note), exact():
             async with asyncio.timeout(timeout_ms / 1_000):
                 return await call(*given, **named)
+
+    def _answer(self, error: BaseException, note: Note, *, sent: bool) -> Answer:
+        """Return what is known of a request; after one too many, send nothing for a while.
+
+        In a ban no hedge either: each further request prolongs it.
+        """
+        answer = answer_of(error, sent=sent, status=note.status, retry_after_s=note.retry_after_s)
+        if answer.names & TOO_MANY or code_of(answer.text) in self.profile.codes.limited:
+            until = self._clock.now() + answer.retry_after_s * SECOND
+            self._budget.close(until=until, urgent_too=answer.status in BANNED)
+        return answer
 
     async def _pace(self, *, urgent: bool) -> None:
         until = self._clock.now() + PACE_MAX_MS * MS

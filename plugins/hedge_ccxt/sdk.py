@@ -28,6 +28,8 @@ LINEAR = {SPOT: "spot", FUTURES: "linear"}
 CACHE = 200
 """Trades, orders and the like that ccxt keeps of one kind; it goes through all for each update."""
 KEEP_ALIVE_S = 300
+RETRY_MAX_S = 3 * 86_400
+"""The longest ban of Binance's."""
 WRITES = frozenset({"POST", "PUT", "DELETE", "PATCH"})
 FAULTS = (
     OSError,
@@ -51,6 +53,7 @@ class Note(msgspec.Struct):
     """The time to sign with; 0: now."""
     sent: bool = False
     status: int = 0
+    retry_after_s: int = 0
 
 
 NOTE: contextvars.ContextVar[Note | None] = contextvars.ContextVar("hedge_ccxt_note", default=None)
@@ -125,14 +128,17 @@ def class_of(name: str, now_ms: Callable[[], int], profile: Profile) -> Any:
     ) -> Any:
         note = NOTE.get()
         if note is not None:
-            note.status = 0
+            note.status = note.retry_after_s = 0
             note.sent |= method in WRITES
         return await base.fetch(self, url, method, headers, body)
 
     def on_rest_response(self: Any, code: int, *given: Any) -> Any:
         note = NOTE.get()
         if note is not None:
+            *_, headers, _, _, _ = given
+            wait_s = str(headers.get("Retry-After", ""))
             note.status = code
+            note.retry_after_s = min(int(wait_s), RETRY_MAX_S) if wait_s.isdecimal() else 0
         return base.on_rest_response(self, code, *given)
 
     def sign(self: Any, path: str, api: Any = "public", method: str = "GET",

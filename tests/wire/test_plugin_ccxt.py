@@ -10,7 +10,7 @@ import pytest
 from desks import PERP, SPOT, D, ListeningDesk
 from servers import in_process
 
-from hedge.errors import Missing, OutcomeUnknown, Refused
+from hedge.errors import Limited, Missing, OutcomeUnknown, Refused, VenueError
 from hedge.model import (
     Balance,
     Fill,
@@ -231,6 +231,28 @@ def test_an_order_without_an_answer_is_in_doubt_and_can_be_asked_for(venue, faul
         assert held == (D("-0.01") if lives else 0), "sent once, whatever happened"
 
     run(venue, scenario, settings={"ack_timeout_ms": 700})
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_ban_is_obeyed_by_hedges_too(venue):
+    async def scenario(desk):
+        await desk.listen()
+        gateway, faults = desk.futures_gateway, desk.servers[Leg.FUTURES].faults
+        faults.set(Fault(name="ban", ms=60_000))
+        with pytest.raises(VenueError):
+            await gateway.read_position(PERP)
+        await asyncio.gather(  # what was on its way hears it as well
+            *(gateway.read_balances() for _ in range(5)), return_exceptions=True
+        )
+        struck = faults.struck["ban"]
+        for ask in (gateway.read_position, gateway.read_open_orders):
+            with pytest.raises(Limited):
+                await ask(PERP)
+        with pytest.raises(Limited, match="over our own rate limit"):
+            await gateway.place_order(desk.order(Leg.FUTURES, Side.SELL, "0.01"))
+        assert faults.struck["ban"] == struck, "each request would prolong it"
+
+    run(venue, scenario)
 
 
 @pytest.mark.parametrize("venue", VENUES)
