@@ -177,9 +177,11 @@ class Aftermath:
         if hedged and not books.in_doubt:
             return f"{books.mode.value} hedged {shell.engine.reason.split(':')[0]}"
         standing = sorted(key for key, alarm in books.alarms.items() if not alarm.settled)
-        # A halt explains only what others did: what orders of ours have left open, it mends itself.
-        others = any(key.startswith(OTHERS) for key in books.alarms)
-        halted = books.mode is Mode.HALT and others
+        # A halt explains only what others did, and coins that wait for their entry: what orders of
+        # ours have left open, it mends itself.
+        others = any(key.startswith(OTHERS) for key in books.alarms) or bool(books.spot.external)
+        entry = books.run.waiting and not books.futures.held
+        halted = books.mode is Mode.HALT and (others or entry)
         named = bool(books.trips) or halted or bool(books.external_at)
         if books.in_doubt and books.trip < Trip.LOCKED:
             return f"?in doubt: {shell.engine.reason}"
