@@ -55,6 +55,7 @@ class Aftermath:
         world.read_broken_until = world.banned_until = 0
         venue.halted.clear()
         venue.mode = PositionMode.ONE_WAY
+        deaf = [key for key, stream in world.streams.items() if stream.deaf_until > world.now]
         for stream in world.streams.values():
             stream.deaf_until = 0
         if world.shell is not None and world.host_offset:
@@ -64,7 +65,8 @@ class Aftermath:
             world.died(world.shell)
         if world.shell is not None:
             for leg, kind in world.streams:
-                if not world.streams[leg, kind].up:
+                # A line that was deaf is a new one: no venue keeps quiet about what it left out.
+                if not world.streams[leg, kind].up or (leg, kind) in deaf:
                     world.reconnected(world.shell, leg, kind)
         self._mind.gap_since = 0
 
@@ -76,7 +78,9 @@ class Aftermath:
         world.run(world.now + HEAL, self._at_rest)
         if world.shell is None and not world.ended:
             world.run(world.now + 31 * MINUTE, lambda: world.shell is not None or world.ended)
-            world.run(world.now + HEAL, self._at_rest)
+        # A process that was down for most of it has its own time to recover in.
+        if world.born_at + HEAL > world.now and not self._at_rest():
+            world.run(world.born_at + HEAL, self._at_rest)
         first = self._stand()
         if first.startswith("?in doubt") and self._still:
             first = first[1:]  # alarmed, and a person comes at once

@@ -39,5 +39,18 @@ FAILED_SINCE: dict[int, str] = {
     740_189: "coins to adopt were refused by a read that was older than they",
     745_187: "more than 512 orders of a leg were not all counted as ours: a flaw of the world",
     740_515: "coins that were adopted and left between two looks: a flaw of the world",
+    1_037_674: "a torn write kept that an adoption had been served, and not the adoption",
+    1_169_955: "as 1037674, in a machine's death",
+    1_071_674: "each change of the mode put off the alarm of an account that could not be read",
+    1_078_670: "as 1071674",
+    1_106_170: "as 1071674",
+    1_062_711: "a stop ended as hedged on dust that came while the accounts were measured",
+    1_101_561: "as 1062711",
+    1_158_462: "an unwinding that was superseded left in HALT what it had not sold yet",
+    1_170_794: "coins were dust at the price of the last process: UNWOUND with coins left",
+    1_039_945: "a silent line spoke again, and told nothing of what it had left out: a flaw",
+    1_152_576: "a process that was down for minutes was judged a second after its start: a flaw",
+    1_182_249: "as 1152576",
+    1_185_170: "as 1152576",
 }
 """The same of the newest edition."""

@@ -71,6 +71,7 @@ class Shell:
         world.look_outside()
         world.truth.note("start", world.now, life=world.lives, journal=world.journal_size())
         world.shell = self
+        world.born_at = world.now
         epoch = self.engine.books.epoch + 1
         if world.lines is not None:
             clock = f"clock {world.host_offset / 1e9:+.1f} s"

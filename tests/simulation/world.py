@@ -37,6 +37,8 @@ class World(Network):
         self.disk = MemoryDisk()
         self.boots = 1
         self.lives = 0
+        self.born_at = 0
+        """When the process that lives was started."""
         self.start_line: dict[str, Any] = {}
         self.exits: list[tuple[int, str]] = []
         self.ended = False

@@ -187,6 +187,7 @@ class Books:
         book.changed_at = at
         if command.request_id:
             self.requests[command.request_id] = None
+            self.asked.pop(command.request_id, None)  # coins are taken in once, whoever dies
         if command.reason != "ADOPTED":
             book.spend_unmatched()
         if command.reason == "ADOPTED":

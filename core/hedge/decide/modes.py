@@ -20,6 +20,7 @@ from hedge.decide.mode import Mode, Trigger
 from hedge.decide.recovery import AUDIT_APART
 from hedge.decide.risk import Reason
 from hedge.decide.terms import Action, InventoryRule, seconds
+from hedge.model import Leg
 from hedge.model.numbers import SECOND, ZERO, plain
 
 if TYPE_CHECKING:
@@ -153,7 +154,13 @@ def _left_whole(engine: "Engine", asked: e.ActionAsked) -> bool:
     if any(book.open for book in legs):
         engine.hold(Reason.RECOVERING, "cancelling what rests")
         return False
-    return not hedges or trading.hedged(engine)
+    if not hedges:
+        return True
+    if books.mode is Mode.LIQUIDATION and engine.delta > 0 and not engine.quantities_equal:
+        # An unwinding sells what is not hedged, and what supersedes it may not: hedge it.
+        keep = c.SetTarget(quantity=books.spot.held, price=engine.spot_price, why="superseded")
+        steps.change_mode(engine, Trigger.SCALE, "superseded while unhedged", target=keep)
+    return trading.hedged(engine)
 
 
 def _adoption_unread(engine: "Engine", asked: e.ActionAsked) -> bool:
@@ -347,6 +354,10 @@ def _unwound(engine: "Engine") -> None:
     dust = max(books.spot.held, ZERO) < spot_task.smallest(engine.terms, price)
     if not dust or not futures_task.dust(books.futures.held, engine.terms, price):
         return
+    if books.spot.held > 0 and engine.market.mid(Leg.SPOT) is None:
+        engine.volatile.price_hot = True  # what is dust, only a price of now says
+        engine.hold(Reason.NO_PRICE, "leg=spot")
+        return
     notes = engine.volatile.legs
     changed = max(books.spot.changed_at, books.futures.changed_at)
     reads = [note.last for note in notes.values()]
@@ -453,7 +464,8 @@ def _stopping(engine: "Engine") -> bool:
     """`stop`: no new spot risk, hedging goes on; end when the books are confirmed."""
     books = engine.books
     ending = engine.volatile.ending
-    if ending is not None and (engine.equal or ending[0]):
+    hedged = engine.equal and not engine.stranded
+    if ending is not None and (hedged or ending[0]):
         engine.issue(c.EndRun(exit_code=ending[0], reason=ending[1], text=ending[2]))
         return False
     engine.volatile.ending = None  # what changed during the last read is looked at again
@@ -467,7 +479,7 @@ def _stopping(engine: "Engine") -> bool:
                 engine.volatile.dirty(leg)
                 engine.due(engine.volatile.legs[leg].last_asked_at + AUDIT_APART)
     agreed = all(note.agreed for note in engine.volatile.legs.values())
-    if read and agreed and _quiet(engine) and engine.equal and not engine.stranded:
+    if read and agreed and _quiet(engine) and hedged:
         engine.volatile.ending = (0, "STOPPED", engine.describe_delta())
         _read_equity(engine, "stop")
         return False

@@ -36,8 +36,9 @@ def decide(engine: "Engine") -> None:
             text = f"not done: {asked.verb.value}, for the hedge is stopping; start it again first"
             engine.issue(c.Notice(key="STOPPING", text=text))
         elif not _must_wait(engine, asked):
-            engine.issue(c.Serve(request_id=asked.request_id))
             _perform(engine, asked)
+            # Behind what it did: a death between the two has it done again, and not forgotten.
+            engine.issue(c.Serve(request_id=asked.request_id))
             engine.due(engine.now)  # what it changed is watched at once, not at the next read
 
 
@@ -92,7 +93,7 @@ def _perform(engine: "Engine", asked: e.OperatorAsked) -> None:
                 text = "the whole account is this hedge's already"
                 engine.issue(c.Notice(key="NOTHING_TO_ADOPT", text=text))
             elif asked.quantity is not None:
-                steps.adopt(engine, asked.quantity)
+                steps.adopt(engine, asked.quantity, asked.request_id)
         case Verb.SCALE:
             _scale(engine, asked)
         case Verb.LIQUIDATE:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
 from hedge.decide import recovery
-from hedge.decide.mode import Trigger, step
+from hedge.decide.mode import Mode, Trigger, step
 from hedge.decide.terms import Action, millis, seconds
 from hedge.model import Leg
 from hedge.model.numbers import SECOND, ZERO, plain
@@ -28,6 +28,8 @@ def change_mode(
     rows alone, and a target without its mode is set again where a mode without its target stands.
     """
     mode = step(engine.books.mode, trigger)
+    if engine.books.mode is Mode.HALT:
+        engine.volatile.active_since = engine.now
     if target is not None:
         engine.issue(target)
     engine.issue(c.ChangeMode(mode=mode, trigger=trigger, why=why))

@@ -115,6 +115,8 @@ class Volatile:
         self.enter_now = False
         self.last_hedge: OrderRecord | None = None
         self.lease_waits = 0
+        self.active_since = 0
+        """When HALT was last left: what is read more often since is owed from then on."""
         self.clock_offset: dict[Leg, int] = {}
         """What to add to our time to get the venue's, ns; as the last audit measured it."""
         self.ending: tuple[int, str, str] | None = None

@@ -176,7 +176,7 @@ def _reads(engine: "Engine", *, active: bool) -> None:
         engine.untrip("UNREADABLE")
         engine.settle("UNREADABLE")
         engine.due(heard + bound + 1)
-    elif engine.now - max(heard, engine.books.moded_at) > bound:  # the promise begins with the mode
+    elif engine.now - max(heard, notes.active_since) > bound:  # a promise that HALT did not make
         text = f"the {leg.value} account could not be read for {bound // SECOND} s"
         engine.trip("UNREADABLE", Trip.FREEZE_SPOT, text)
         engine.alarm("UNREADABLE", "page", text)

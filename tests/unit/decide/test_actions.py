@@ -409,8 +409,9 @@ def test_a_hedge_waits_for_no_mode_to_reach_the_disk(open_desk):
     assert desk.held == (8, -8)
 
 
+@pytest.mark.parametrize("liquidated", [False, True])
 @pytest.mark.parametrize("mode", [Mode.INVENTORY, Mode.LIQUIDATION])
-def test_what_the_last_run_left_open_is_hedged_before_another_begins(open_desk, mode):
+def test_what_the_last_run_left_open_is_hedged_before_another_begins(open_desk, mode, liquidated):
     """Or the new action finds a position, watches it in HALT, and nothing ever closes the gap."""
     desk = open_desk()
     if mode is Mode.LIQUIDATION:
@@ -425,6 +426,8 @@ def test_what_the_last_run_left_open_is_hedged_before_another_begins(open_desk, 
     desk.fill(D("0.5"))
     gap = sum(desk.held)
     assert gap and desk.books.in_doubt
+    if liquidated:
+        desk.verb("liquidate")
     desk.start("default", request="r2")
     desk.work(lambda: desk.mode is Mode.HALT and not desk.books.run.open)
     assert not sum(desk.held)

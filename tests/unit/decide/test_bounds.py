@@ -87,6 +87,15 @@ def test_an_account_that_cannot_be_read_freezes_pages_and_clears(building, leg):
 
 
 @pytest.mark.parametrize("leg", [SPOT, FUTURES])
+def test_a_new_action_is_no_answer_of_an_account_that_cannot_be_read(building, leg):
+    building.reads[leg] = "fail"
+    building.run(40)
+    building.verb("liquidate")
+    building.run(30)
+    assert "UNREADABLE" in building.alarms
+
+
+@pytest.mark.parametrize("leg", [SPOT, FUTURES])
 def test_an_account_that_cannot_be_read_in_halt_is_said_while_its_streams_live(open_desk, leg):
     desk = open_desk()
     desk.build()

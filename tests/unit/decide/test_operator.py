@@ -9,6 +9,7 @@ from desk import BAD
 from toy import FUTURES, SPOT, Venue
 
 from hedge.decide import commands as c
+from hedge.decide import events as e
 from hedge.decide.events import Verb
 from hedge.decide.mode import Mode, Trip
 from hedge.decide.terms import InventoryRule
@@ -311,3 +312,48 @@ def test_signed_at_is_the_time_of_the_decision(open_desk):
     desk = in_mode(open_desk, Mode.INVENTORY)
     assert all(order.signed_at % SECOND == 0 for order in desk.orders())
     assert {order.recv_window_ms for order in desk.orders()} == {2_000}
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+@pytest.mark.parametrize("verb", ["adopt", "liquidate", "pause"])
+def test_a_death_inside_what_was_asked_has_it_done_once_all_the_same(open_desk, verb, kept):
+    """Of the rows of one command a torn write keeps the first ones."""
+    desk = open_desk(Venue(12, 0))
+    desk.build()
+    before = len(desk.rows)
+    desk.verb(verb, **({"quantity": D(2)} if verb == "adopt" else {}))
+    asked = next(i for i, row in enumerate(desk.rows) if isinstance(row.entry, e.OperatorAsked))
+    assert asked == before
+    desk.run(2)
+    del desk.rows[before + kept :]
+    desk.venue.orders[SPOT].clear()  # what was not written was not sent
+    for one in [x for x in desk.venue.orders[FUTURES].values() if x.order.signed_at >= desk.now]:
+        del desk.venue.orders[FUTURES][one.order.client_order_id]
+    desk.venue.position = D(-10)
+    desk.start()
+    desk.run(60)
+    if verb == "pause":
+        assert desk.books.paused
+    elif verb == "liquidate":
+        assert desk.mode is Mode.LIQUIDATION
+    else:
+        adopted = [x for x in desk.rows if isinstance(x.entry, c.BookExternal)]
+        assert len(adopted) == 1 and desk.held[0] == 12
+    assert not desk.books.asked
+
+
+def test_a_stop_is_hedged_in_the_end_too_or_says_that_it_is_not(open_desk):
+    """What somebody trades while the accounts are measured a last time may be dust to a task."""
+    desk = in_mode(open_desk, Mode.LIQUIDATION)
+    desk.measuring = False
+    desk.verb("stop")
+    desk.work(lambda: desk.seen(c.ReadEquity)[-1].label == "stop")
+    desk.foreign(FUTURES, D("0.04"))
+    desk.measuring = True
+    desk.measure("stop")
+    desk.run(70)
+    code, _ = desk.exit
+    text = desk.seen(c.EndRun)[-1].text
+    gap = sum(desk.held)
+    assert (code == 0) == (abs(gap) < desk.terms.futures.instrument.lot), (desk.held, text)
+    assert f"delta is {gap.normalize():f}" in text
