@@ -118,7 +118,7 @@ async def measure(port: int, folder: Path) -> dict[str, Any]:
     heard = 0
     looked: list[int] = []
     done = asyncio.get_running_loop().create_future()
-    inner = market_sink(Leg.SPOT, clock, pump.feed)
+    inner = market_sink(Leg.SPOT, SYMBOL, clock, pump.feed)
 
     def sink(news: Any) -> None:
         nonlocal heard

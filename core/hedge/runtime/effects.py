@@ -21,6 +21,7 @@ from hedge.model import Leg, Order, OrderReport
 from hedge.model.numbers import MS, SECOND
 from hedge.roles import Clock, OrderGateway, TimerHandle
 from hedge.runtime.at_once import AtOnce
+from hedge.runtime.customs import fault
 from hedge.runtime.recover import Auditor
 from hedge.runtime.roles_open import Roles
 
@@ -129,7 +130,7 @@ class Effects:
                     )
                 )
             elif error is None:
-                self._feed(e.OrderReported(at=at, leg=leg, report=task.result()))
+                self._answered(leg, client_order_id, task.result())
             elif isinstance(error, Refused | Unreachable):
                 code = error.code if isinstance(error, Refused) else "UNREACHABLE"
                 self._feed(
@@ -150,6 +151,16 @@ class Effects:
 
         self._begin(send(), settle, self._ack[order.leg], at_once=True)
 
+    def _answered(self, leg: Leg, client_order_id: str, report: OrderReport) -> None:
+        """Pass on an answer that is sound and this order's; any other says nothing of it (R5)."""
+        at, wrong = self._clock.now(), _unlike(report, client_order_id)
+        if wrong:
+            self._feed(
+                e.OrderUnanswered(at=at, leg=leg, client_order_id=client_order_id, why=wrong)
+            )
+            return
+        self._feed(e.OrderReported(at=at, leg=leg, report=report))
+
     def _cancel(self, command: c.CancelOrder) -> None:
         gateway = self._gateway(command.leg)
         symbol = self._symbol(command.leg)
@@ -157,10 +168,12 @@ class Effects:
         def settle(task: asyncio.Task[OrderReport]) -> None:
             at = self._clock.now()
             error = None if task.cancelled() else task.exception()
-            if error is None and not task.cancelled():
-                self._feed(e.OrderReported(at=at, leg=command.leg, report=task.result()))
-                return
             why = "no answer in time" if error is None else _name(error)
+            if error is None and not task.cancelled():
+                why = _unlike(task.result(), command.client_order_id)
+                if not why:
+                    self._feed(e.OrderReported(at=at, leg=command.leg, report=task.result()))
+                    return
             self._feed(
                 e.CancelUnsettled(
                     at=at, leg=command.leg, client_order_id=command.client_order_id, why=why
@@ -278,6 +291,13 @@ class Effects:
                 ended.exception()
 
         task.add_done_callback(done)
+
+
+def _unlike(report: OrderReport, client_order_id: str) -> str:
+    wrong = fault(report, OrderReport)
+    if not wrong and report.client_order_id != client_order_id:
+        wrong = "of another order"
+    return f"the answer is not sound: {wrong}" if wrong else ""
 
 
 def _name(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from hedge.errors import Missing, Unreachable
 from hedge.model import Balance, FundingPayment, InstrumentStatus, Leg, OrderReport
 from hedge.model.numbers import SECOND, ZERO
 from hedge.roles import Clock, MarketFeed, OrderGateway
+from hedge.runtime.customs import sound
 from hedge.runtime.roles_open import Roles
 
 STATUS_KEPT = 60 * SECOND
@@ -29,7 +30,12 @@ class Auditor:
         self._status: dict[Leg, tuple[int, bool, str]] = {}
 
     async def audit(self, command: c.AuditLeg) -> e.LegAudited:
-        """Read one leg whole; raise whatever part of it failed."""
+        """Read one leg whole; raise whatever part of it failed, or was not sound."""
+        read = await self._read(command)
+        sound(read, e.LegAudited)
+        return read
+
+    async def _read(self, command: c.AuditLeg) -> e.LegAudited:
         spot = command.leg is Leg.SPOT
         roles = self._roles
         gateway: OrderGateway = roles.spot_gateway if spot else roles.futures_gateway
@@ -131,7 +137,7 @@ class Auditor:
                 spot_after, terms
             )
             if not settled and not traded:
-                return e.EquitySeen(
+                read = e.EquitySeen(
                     at=0,
                     label=label,
                     spot=spot,
@@ -143,6 +149,8 @@ class Auditor:
                     spot_at=spot_at,
                     futures_at=futures_at,
                 )
+                sound(read, e.EquitySeen)
+                return read
         raise Unreachable("equity could not be read between two settlements and two fills")
 
 

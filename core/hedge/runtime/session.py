@@ -352,11 +352,15 @@ class Session:
         roles = self.roles
         # To begin to listen is to read: a listing, the last settlement.
         for listen in (
-            lambda: roles.spot_feed.listen(spot, market_sink(Leg.SPOT, clock, feed)),
-            lambda: roles.futures_feed.listen(futures, market_sink(Leg.FUTURES, clock, feed)),
-            lambda: roles.spot_gateway.listen(spot, account_sink(Leg.SPOT, clock, feed)),
-            lambda: roles.futures_gateway.listen(futures, account_sink(Leg.FUTURES, clock, feed)),
-            lambda: roles.funding.listen(futures, market_sink(Leg.FUTURES, clock, feed)),
+            lambda: roles.spot_feed.listen(spot, market_sink(Leg.SPOT, spot, clock, feed)),
+            lambda: roles.futures_feed.listen(
+                futures, market_sink(Leg.FUTURES, futures, clock, feed)
+            ),
+            lambda: roles.spot_gateway.listen(spot, account_sink(Leg.SPOT, spot, clock, feed)),
+            lambda: roles.futures_gateway.listen(
+                futures, account_sink(Leg.FUTURES, futures, clock, feed)
+            ),
+            lambda: roles.funding.listen(futures, market_sink(Leg.FUTURES, futures, clock, feed)),
         ):
             await self._read(listen)
         feed(

@@ -1,4 +1,8 @@
-"""From what a plugin pushes to what the core understands: a leg and a time are added, no more."""
+"""From what a plugin pushes to what the core understands: looked at, with a leg and a time added.
+
+What is not sound is not passed on. It is an alarm, and on an account a gap: the leg is read whole,
+and whatever happened comes in by the other door.
+"""
 
 from collections.abc import Callable
 
@@ -16,18 +20,69 @@ from hedge.model import (
     Quote,
     StreamAlive,
     StreamDown,
+    StreamKind,
     StreamUp,
 )
+from hedge.model.numbers import SECOND
 from hedge.roles import AccountNews, AccountSink, Clock, MarketNews, MarketSink
+from hedge.runtime.customs import fault, quote_fault
 
 DATA_ENDED = "DATA_ENDED"
 """What a replaying venue says when it goes down for good."""
 
 
-def market_sink(leg: Leg, clock: Clock, feed: Callable[[e.AnyEvent], None]) -> MarketSink:
+FAULTY_APART = SECOND
+"""A plugin that says nonsense by the thousand is one alarm a second."""
+
+
+class Refusals:
+    """Says what is not sound: at once, and then at most once each `FAULTY_APART`."""
+
+    def __init__(
+        self, leg: Leg, kind: StreamKind, clock: Clock, feed: Callable[[e.AnyEvent], None]
+    ) -> None:
+        self._leg = leg
+        self._kind = kind
+        self._clock = clock
+        self._feed = feed
+        self._next_at = 0
+        self._waiting = ""
+
+    def take(self, wrong: str) -> None:
+        now = self._clock.now()
+        if now >= self._next_at:
+            self._say(wrong)
+        elif not self._waiting:
+            self._clock.call_at(self._next_at, lambda: self._say(self._waiting))
+            self._waiting = wrong
+
+    def _say(self, wrong: str) -> None:
+        at, leg, kind = self._clock.now(), self._leg, self._kind
+        self._waiting, self._next_at = "", at + FAULTY_APART
+        text = redacted(f"{leg.value} {kind.value} news that are not sound: {wrong}")
+        self._alarm("FAULTY_NEWS", "alarm", text)
+        if kind is StreamKind.ACCOUNT:
+            gap = e.StreamChanged(at=at, leg=leg, kind=kind, up=False, why="news not sound")
+            self._feed(gap)
+            self._feed(e.StreamChanged(at=at, leg=leg, kind=kind, up=True))
+
+    def _alarm(self, key: str, level: str, text: str) -> None:
+        self._feed(e.ShellAlarmed(at=self._clock.now(), key=key, level=level, text=text))
+
+
+def market_sink(
+    leg: Leg, symbol: str, clock: Clock, feed: Callable[[e.AnyEvent], None]
+) -> MarketSink:
     """Return the sink of one market feed, or of the funding source."""
+    refusals = Refusals(leg, StreamKind.MARKET, clock, feed)
 
     def sink(news: MarketNews) -> None:
+        wrong = quote_fault(news) if type(news) is Quote else fault(news)
+        if not wrong and getattr(news, "symbol", symbol) != symbol:
+            wrong = f"{type(news).__name__} of another symbol"
+        if wrong:
+            refusals.take(wrong)
+            return
         at = clock.now()
         match news:
             case Quote():
@@ -48,10 +103,21 @@ def market_sink(leg: Leg, clock: Clock, feed: Callable[[e.AnyEvent], None]) -> M
     return sink
 
 
-def account_sink(leg: Leg, clock: Clock, feed: Callable[[e.AnyEvent], None]) -> AccountSink:
+def account_sink(
+    leg: Leg, symbol: str, clock: Clock, feed: Callable[[e.AnyEvent], None]
+) -> AccountSink:
     """Return the sink of one gateway's user stream."""
+    refusals = Refusals(leg, StreamKind.ACCOUNT, clock, feed)
 
     def sink(news: AccountNews) -> None:
+        wrong = fault(news)
+        if not wrong and getattr(news, "symbol", symbol) != symbol:
+            wrong = f"{type(news).__name__} of another symbol"
+        if not wrong and type(news) is Fill and news.leg is not leg:
+            wrong = "a fill of the other leg"
+        if wrong:
+            refusals.take(wrong)
+            return
         at = clock.now()
         match news:
             case Fill():
