@@ -52,5 +52,8 @@ FAILED_SINCE: dict[int, str] = {
     1_152_576: "a process that was down for minutes was judged a second after its start: a flaw",
     1_182_249: "as 1152576",
     1_185_170: "as 1152576",
+    1_099_554: "coins left the account that rested in an order to sell: a flaw of the world",
+    1_132_789: "as 1099554",
+    1_149_088: "as 1099554",
 }
 """The same of the newest edition."""

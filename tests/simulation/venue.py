@@ -223,13 +223,8 @@ class Venue:
             order.notional < instrument.notional_min or order.quantity < instrument.quantity_min
         ):
             raise Denied("MIN_NOTIONAL")
-        if leg is Leg.SPOT:
-            locked = sum(
-                (p.left for p in self.open.values()
-                 if p.order.leg is Leg.SPOT and p.order.side is Side.SELL), ZERO,
-            )  # fmt: skip
-            if order.side is Side.SELL and order.quantity > self.base - locked:
-                raise Denied("INSUFFICIENT_BALANCE")
+        if leg is Leg.SPOT and order.side is Side.SELL and order.quantity > self.free:
+            raise Denied("INSUFFICIENT_BALANCE")
 
     def _reducible(self, order: Order) -> Decimal:
         if self.position * order.signed_quantity >= 0:
@@ -328,6 +323,7 @@ class Venue:
     def _balances(self, at: int) -> None:
         """Keep the state, and note when the user's sales ate into the hedge's coins."""
         self.balances.put(at, (self.base, self.quote))
+        assert self.base >= self.locked, "coins were taken away that rest in an order"
         ledger = self.ledger
         if self.base < ledger:
             self.short_of_ledger += ledger - self.base
@@ -339,9 +335,21 @@ class Venue:
         """Return what the hedge owns: its own orders, what it adopted, less what was sold off."""
         return self.bought + self.adopted - self.short_of_ledger
 
+    @property
+    def locked(self) -> Decimal:
+        """Return the coins that rest in orders to sell: no venue lets them out before those end."""
+        return sum(
+            (p.left for p in self.open.values()
+             if p.order.leg is Leg.SPOT and p.order.side is Side.SELL), ZERO,
+        )  # fmt: skip
+
+    @property
+    def free(self) -> Decimal:
+        return self.base - self.locked
+
     def deposit(self, quantity: Decimal, at: int) -> None:
-        """Move coins in or out from outside; never below zero."""
-        quantity = max(quantity, -self.base)
+        """Move coins in or out from outside; out only what is free."""
+        quantity = max(quantity, -self.free)
         before = self.ledger
         self.base += quantity
         self._balances(at)
