@@ -72,8 +72,8 @@ class Aftermath:
 
     def calm(self) -> str:
         world, mind = self._world, self._mind
+        self._healed_at = world.now
         if not self._plan.patient:
-            self._healed_at = world.now
             world.after(SECOND, self._look)
         world.run(world.now + HEAL, self._at_rest)
         if world.shell is None and not world.ended:
@@ -123,8 +123,19 @@ class Aftermath:
             and not engine.books.run.waiting
             and not engine.books.equity_wanted
             and engine.equal
+            and self._read(shell)
+            and all(note.agreed for note in engine.volatile.legs.values())
             and not self._plan.long
         )
+
+    def _read(self, shell: Shell) -> bool:
+        """Return whether both legs were read since the faults; before, it is what they left.
+
+        A HALT is equal by its books at once, and its next audit may be half a minute away. What
+        was done to the legs before the end of the faults, and not heard, is found by that one.
+        """
+        reads = [note.last for note in shell.engine.volatile.legs.values()]
+        return all(read is not None and read.server_at >= self._healed_at for read in reads)
 
     def _look(self) -> None:
         """Count for how long nothing has been left to do but by a person (I1: three ticks)."""
@@ -143,9 +154,8 @@ class Aftermath:
             return False
         if books.in_doubt:
             return self._doubt_alarmed(shell)
-        reads = [note.last for note in notes.legs.values()]
-        if not all(read is not None and read.server_at >= self._healed_at for read in reads):
-            return False  # what it knows is of the time of the faults
+        if not self._read(shell):
+            return False
         gap = abs(mind.inventory * mind.ratio + world.venue.position)
         agreed = all(note.agreed for note in notes.legs.values())
         if notes.recovered and agreed and gap < mind.dust():

@@ -55,5 +55,10 @@ FAILED_SINCE: dict[int, str] = {
     1_099_554: "coins left the account that rested in an order to sell: a flaw of the world",
     1_132_789: "as 1099554",
     1_149_088: "as 1099554",
+    1_008_773: "the books were judged by what they had read before the end of the faults: a flaw"
+    " of the world",
+    1_084_442: "as 1008773",
+    1_136_655: "as 1008773",
+    1_175_634: "as 1008773",
 }
 """The same of the newest edition."""
