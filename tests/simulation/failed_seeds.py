@@ -60,5 +60,6 @@ FAILED_SINCE: dict[int, str] = {
     1_084_442: "as 1008773",
     1_136_655: "as 1008773",
     1_175_634: "as 1008773",
+    1_305_094: "`stop` ended as hedged with an order that left during the last measurement",
 }
 """The same of the newest edition."""

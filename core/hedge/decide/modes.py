@@ -464,7 +464,7 @@ def _stopping(engine: "Engine") -> bool:
     """`stop`: no new spot risk, hedging goes on; end when the books are confirmed."""
     books = engine.books
     ending = engine.volatile.ending
-    hedged = engine.equal and not engine.stranded
+    hedged = _quiet(engine) and engine.equal and not engine.stranded
     if ending is not None and (hedged or ending[0]):
         engine.issue(c.EndRun(exit_code=ending[0], reason=ending[1], text=ending[2]))
         return False
@@ -479,7 +479,7 @@ def _stopping(engine: "Engine") -> bool:
                 engine.volatile.dirty(leg)
                 engine.due(engine.volatile.legs[leg].last_asked_at + AUDIT_APART)
     agreed = all(note.agreed for note in engine.volatile.legs.values())
-    if read and agreed and _quiet(engine) and hedged:
+    if read and agreed and hedged:
         engine.volatile.ending = (0, "STOPPED", engine.describe_delta())
         _read_equity(engine, "stop")
         return False

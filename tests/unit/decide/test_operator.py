@@ -113,6 +113,26 @@ def test_stop_hedges_what_is_open_first(open_desk):
     assert desk.exit == (0, "STOPPED") and desk.engine.quantities_equal
 
 
+def test_stop_waits_for_the_order_that_left_during_its_last_measurement(open_desk):
+    desk = open_desk(limits={"tolerance_bps": D(100)})
+    desk.funding()
+    desk.work(lambda: desk.held[0] > 2)
+    desk.measuring = False
+    desk.verb("stop")
+    desk.run(2)
+    assert desk.seen(c.ReadEquity)[-1].label == "stop"
+    desk.script[FUTURES].append("silent")
+    desk.foreign(FUTURES, "-0.002")
+    assert desk.orders(FUTURES)[-1].quantity == D("0.002") and desk.engine.equal
+    desk.measure("stop")
+    assert desk.exit is None, "what is on its way belongs to nobody after an exit with 0"
+    desk.measuring = True
+    desk.venue.accept(desk.orders(FUTURES)[-1])
+    desk.fill(leg=FUTURES)
+    desk.run(20)
+    assert desk.exit == (0, "STOPPED") and not desk.engine.delta
+
+
 def test_stop_with_unequal_books_exits_7(open_desk):
     desk = open_desk(Venue(10, -4), inventory=InventoryRule.ACCOUNT)
     desk.run(10)
