@@ -57,7 +57,7 @@ FAILED_SINCE: dict[int, str] = {
     1_149_088: "as 1099554",
     1_008_773: "the books were judged by what they had read before the end of the faults: a flaw"
     " of the world",
-    1_084_442: "as 1008773",
+    1_084_442: "as 1008773; and a build had ended on a leg whose push contradicted its last read",
     1_136_655: "as 1008773",
     1_175_634: "as 1008773",
     1_305_094: "`stop` ended as hedged with an order that left during the last measurement",

@@ -294,7 +294,8 @@ def _built(engine: "Engine") -> None:
     first = notes.settle_from
     due = first + seconds(engine.terms.execution.settle_s)
     reads = [note.last for note in notes.legs.values()]
-    agreed = all(note.agreed for note in notes.legs.values())
+    # What a push has contradicted since is read again first: in HALT nobody would hedge it.
+    agreed = all(note.agreed and not note.dirty_at for note in notes.legs.values())
     if agreed and all(read is not None and read.asked_at >= due for read in reads):
         steps.change_mode(engine, Trigger.BUILT, engine.describe_delta())
         engine.issue(c.SetTarget(quantity=None, why="built"))

@@ -13,8 +13,9 @@ from hedge.decide import events as e
 from hedge.decide.engine import Engine
 from hedge.decide.mode import Mode, Trip
 from hedge.decide.orders import OrderStatus
-from hedge.decide.terms import AfterExternal
+from hedge.decide.terms import AfterExternal, InventoryRule
 from hedge.model import (
+    Balance,
     FillKind,
     Order,
     OrderReport,
@@ -471,3 +472,19 @@ def test_a_difference_that_a_doubt_hides_is_said_and_buys_nothing(building):
     assert len(building.orders(SPOT)) == before
     building.run(10)
     assert "EXTERNAL_SPOT" in building.alarms and "DIFFERS_SPOT" not in building.alarms
+
+
+def test_a_build_does_not_end_while_a_push_contradicts_what_was_read(open_desk):
+    desk = open_desk(inventory=InventoryRule.ACCOUNT, execution={"settle_s": 5})
+    desk.funding()
+    desk.work(lambda: desk.engine.reason.startswith("SETTLING"))
+    desk.reads[FUTURES] = "fail"
+    desk.run(8)
+    desk.reads[SPOT], desk.reads[FUTURES] = "fail", ""
+    desk.venue.coins += 1
+    desk.tell(e.BalanceSeen, balance=Balance(asset="COIN", free=desk.venue.coins))
+    desk.run(8)
+    assert desk.mode is Mode.INVENTORY, "in HALT nobody hedges what the next read finds"
+    desk.reads[SPOT] = ""
+    desk.work(lambda: desk.mode is Mode.HALT)
+    assert desk.held[0] == desk.venue.coins == -desk.held[1]
