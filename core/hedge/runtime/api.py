@@ -374,7 +374,7 @@ class StatusApi:
 
     async def _bug_found(self, request: Request, error: Exception) -> Response:
         """End the engine for a command that broke it (`serve`); a view breaks only itself."""
-        if request.method == "POST" and not isinstance(error, ClientDisconnect):
+        if request.method == "POST":
             self._fail(error)
         return failure("internal error; see the engine's log", HedgeError.exit_code, 500)
 
@@ -385,10 +385,13 @@ class StatusApi:
 
 async def _body(request: Request) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > api_body.BODY_BYTES_MAX:
-            raise HTTPException(413, f"the body is longer than {api_body.BODY_BYTES_MAX} bytes")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > api_body.BODY_BYTES_MAX:
+                raise HTTPException(413, f"the body is longer than {api_body.BODY_BYTES_MAX} bytes")
+    except ClientDisconnect:
+        raise HTTPException(400, "hung up in the middle of the body") from None
     return bytes(body)
 
 
