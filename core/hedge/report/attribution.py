@@ -179,11 +179,14 @@ def choose(
 
 
 def before(fact: AnyFact, snapshot: SnapshotFact) -> bool:
-    """Return whether a measurement already contains a fact, by the venue's time where it has one.
+    """Return whether a measurement already contains a fact.
 
-    The rows may come in another order: a fill can reach us after the balances that contain it.
+    What was known when it was asked for, it contains. Of the rest the venue's time says it, where
+    it has one: a fill can reach us after the balances that contain it.
     """
     equity = snapshot.equity
+    if fact.sighting.seq < snapshot.asked_seq:
+        return True
     if isinstance(fact, FillFact):
         read_at = equity.spot_at if fact.fill.leg is Leg.SPOT else equity.futures_at
         return fact.happened_at <= read_at

@@ -67,6 +67,8 @@ AnyFact = FillFact | PaymentFact | ExternalFact | MarkFact
 class SnapshotFact(msgspec.Struct, frozen=True, kw_only=True):
     sighting: Sighting
     equity: events.EquitySeen
+    asked_seq: int = 0
+    """The row that asked for it; 0 where that is not known."""
 
 
 class RateFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +120,7 @@ class _Found:
     ended: bool = False
     asked: str = ""
     """The measurement that is under way."""
+    asked_seq: int = 0
 
     def row(self, row: Row) -> None:
         here = Sighting(
@@ -158,11 +161,14 @@ class _Found:
             case events.FundingSeen():
                 self._rate(here, entry.rate)
             case events.EquitySeen():
-                self.snapshots.append(SnapshotFact(sighting=here, equity=entry))
-                if entry.label == self.asked:
+                asked_seq = self.asked_seq if entry.label == self.asked else 0
+                self.snapshots.append(
+                    SnapshotFact(sighting=here, equity=entry, asked_seq=asked_seq)
+                )
+                if asked_seq:
                     self.asked = ""
             case commands.ReadEquity():
-                self.asked = entry.label
+                self.asked, self.asked_seq = entry.label, here.seq
             case commands.EndRun():
                 self.ended = True
             case commands.PlaceOrder():
