@@ -9,10 +9,10 @@ from hedge.decide import (
     exposure,
     funding_policy,
     futures_task,
+    handover,
     operate,
     spot_task,
     steps,
-    trading,
 )
 from hedge.decide import events as e
 from hedge.decide.books import ADOPTION
@@ -44,11 +44,11 @@ def decide(engine: "Engine") -> bool:
         return engine.books.mode is not Mode.HALT
     asked = engine.volatile.asked
     if asked is not None:
-        if not _resumes(engine, asked) and not _left_whole(engine, asked):
-            return False
+        if not _resumes(engine, asked) and not handover.left_whole(engine, asked.action):
+            return _leaving(engine)
         if _adoption_unread(engine, asked):
             engine.hold(Reason.RECOVERING, "reading the coins to adopt again")
-            return False
+            return _leaving(engine)
         _begin(engine, asked)
         engine.volatile.asked = None
         engine.volatile.begun = True
@@ -62,10 +62,8 @@ def decide(engine: "Engine") -> bool:
         return False
     if engine.books.ended:
         return False
-    if engine.volatile.recording_ended_at:
-        return _recording_ended(engine)
-    if engine.books.stopping_at:
-        return _stopping(engine)
+    if engine.volatile.recording_ended_at or engine.books.stopping_at:
+        return _leaving(engine)
     match engine.books.mode:
         case Mode.INVENTORY:
             _built(engine)
@@ -74,6 +72,13 @@ def decide(engine: "Engine") -> bool:
         case Mode.HALT:
             _halted(engine)
     return not engine.books.ended and engine.books.mode is not Mode.HALT
+
+
+def _leaving(engine: "Engine") -> bool:
+    """Go on with an end that was asked for: what a start line waits for may never come."""
+    if engine.volatile.recording_ended_at:
+        return _recording_ended(engine)
+    return bool(engine.books.stopping_at) and _stopping(engine)
 
 
 # -- start ---------------------------------------------------------------------------------------
@@ -130,37 +135,6 @@ def _given_up(engine: "Engine") -> bool:
 def _resumes(engine: "Engine", asked: e.ActionAsked) -> bool:
     run = engine.books.run
     return run.open and run.request_id == asked.request_id
-
-
-def _left_whole(engine: "Engine", asked: e.ActionAsked) -> bool:
-    """End what the last run had under way before another action begins; return whether it has.
-
-    What rests is cancelled, and what is open is hedged as long as the mode does that: the new
-    action may begin in HALT, where nothing would ever close it. A liquidation closes it by itself,
-    and a `single` that will not begin on what is here sends nothing.
-    """
-    books, action = engine.books, asked.action
-    stays = action is Action.SINGLE and bool(books.futures.held)
-    hedges = books.mode is not Mode.HALT and action is not Action.LIQUIDATION and not stays
-    legs = (books.spot,) if hedges else engine.leg_books()  # a hedge ends by itself
-    for book in legs:
-        for record in list(book.open.values()):
-            if not record.cancel_asked_at:
-                engine.issue(
-                    c.CancelOrder(
-                        leg=book.leg, client_order_id=record.client_order_id, why="superseded"
-                    )
-                )
-    if any(book.open for book in legs):
-        engine.hold(Reason.RECOVERING, "cancelling what rests")
-        return False
-    if not hedges:
-        return True
-    if books.mode is Mode.LIQUIDATION and engine.delta > 0 and not engine.quantities_equal:
-        # An unwinding sells what is not hedged, and what supersedes it may not: hedge it.
-        keep = c.SetTarget(quantity=books.spot.held, price=engine.spot_price, why="superseded")
-        steps.change_mode(engine, Trigger.SCALE, "superseded while unhedged", target=keep)
-    return trading.hedged(engine)
 
 
 def _adoption_unread(engine: "Engine", asked: e.ActionAsked) -> bool:

@@ -1,0 +1,59 @@
+"""Goal: what a superseded run leaves behind is cancelled and hedged, and holds up no end.
+Method: another start line while the venue does not cancel, or while nothing may be sent.
+"""
+
+import pytest
+from desk import D
+
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide.mode import Mode
+
+
+@pytest.fixture
+def deaf(building):
+    """Return a desk with a slice of spot at a venue that no cancel reaches."""
+    building.cancelling = "hang"
+    return building
+
+
+def test_a_cancel_that_a_dead_process_asked_for_is_asked_for_again(deaf):
+    deaf.verb("pause")
+    assert len(deaf.seen(c.CancelOrder)) == 1
+    deaf.cancelling = "yes"
+    deaf.start("default", request="r2")
+    deaf.run(10)
+    assert deaf.resting() is None
+    assert deaf.mode is Mode.HALT and deaf.engine.volatile.begun
+
+
+def test_what_fills_before_it_is_cancelled_is_hedged(deaf):
+    deaf.ask("default", request="r2")
+    deaf.run(1)
+    deaf.fill(D("0.5"))
+    deaf.run(1)
+    bought, short = deaf.held
+    assert short == -bought and deaf.mode is Mode.INVENTORY
+    deaf.cancelling = "yes"
+    deaf.run(10)
+    assert deaf.mode is Mode.HALT and deaf.held == (bought, short)
+
+
+@pytest.mark.parametrize("action", ["default", "scale"])
+@pytest.mark.parametrize(
+    ("end", "exit_code"), [(e.OperatorAsked, 7), (e.RecordingEnded, 5)], ids=["stop", "data"]
+)
+def test_an_end_does_not_wait_for_a_hedge_that_may_not_be_sent(deaf, action, end, exit_code):
+    deaf.verb("lock")
+    deaf.run(1)
+    deaf.fill(D("0.5"))
+    deaf.cancelling = "yes"
+    deaf.start(action, request="r2")
+    deaf.run(10)
+    assert deaf.engine.reason.startswith("TRIPPED") and deaf.held[0] > -deaf.held[1]
+    if end is e.RecordingEnded:
+        deaf.tell(end)
+    else:
+        deaf.verb("stop")
+    deaf.run(deaf.terms.execution.stop_timeout_s + 5)
+    assert deaf.ended and deaf.exit[0] == exit_code
