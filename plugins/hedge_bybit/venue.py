@@ -69,10 +69,7 @@ class BybitVenue(Session):
             recv_window_ms=max(self.settings.recv_window_ms, self.settings.read_timeout_ms),
         )
         self.reads = Reads(self.cold, self.offset.now)
-        self._public = {
-            leg: PublicStream(leg, clock=self.clock, settings=self.settings, on_trouble=_tell)
-            for leg in (Leg.SPOT, Leg.FUTURES)
-        }
+        self._public: dict[Leg, PublicStream] = {}
         self._user: UserStream | None = None
         self.open_entry: OrderEntry | None = None
         """The order entry, once there is one: `entry` opens it."""
@@ -96,6 +93,9 @@ class BybitVenue(Session):
             await self._user.close()
         if self.open_entry is not None:
             await self.open_entry.close()
+        # A socket is opened once: who opens the account again has others.
+        self._public.clear()
+        self._user = self.open_entry = None
 
     async def _look_at_clock(self) -> None:
         try:
@@ -113,6 +113,11 @@ class BybitVenue(Session):
         return self._access
 
     def public(self, leg: Leg) -> PublicStream:
+        """Return the public stream of one leg; it opens when somebody listens."""
+        if leg not in self._public:
+            self._public[leg] = PublicStream(
+                leg, clock=self.clock, settings=self.settings, on_trouble=_tell
+            )
         return self._public[leg]
 
     async def entry(self) -> OrderEntry:

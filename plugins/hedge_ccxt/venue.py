@@ -85,6 +85,8 @@ class CcxtVenue(Session):
         followers: list[Market | Account] = [*self._markets.values(), *self._accounts.values()]
         for follower in followers:
             await follower.close()
+        self._markets.clear()  # who opens the account again is not told by what has ended
+        self._accounts.clear()
         await asyncio.gather(*(self._close(line) for line in self._lines.values()))
 
     async def _close(self, line: Line) -> None:

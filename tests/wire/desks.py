@@ -62,6 +62,11 @@ class Desk:
     async def __aexit__(self, *_):
         await self.stack.aclose()
 
+    async def reopen(self):
+        """Close all roles and open new ones of the account, as a start that is tried again does."""
+        await self.__aexit__()
+        await self.__aenter__()
+
     def gateway(self, leg):
         return self.spot_gateway if leg is Leg.SPOT else self.futures_gateway
 

@@ -36,6 +36,20 @@ def order_of(news, *kinds):
 
 
 @legs()
+def test_an_account_that_is_opened_again_is_heard_again(leg):
+    async def work():
+        async with desk(leg) as it:
+            await it.listen(leg)
+            await it.reopen()
+            it.account[leg].clear()
+            await it.listen(leg)
+            await it.gateway(leg).place_order(await it.order(leg))
+            await it.until(lambda: it.told(leg, Fill))
+
+    run(work)
+
+
+@legs()
 def test_a_gap_is_filled_before_the_stream_is_up_again(leg):
     async def work():
         async with desk(leg) as it:

@@ -61,6 +61,18 @@ def test_what_happened_during_a_gap_is_told_before_the_stream_is_up_again():
     run(scenario)
 
 
+def test_an_account_that_is_opened_again_is_heard_again():
+    async def scenario(desk):
+        await desk.listen()
+        await desk.reopen()
+        desk.news.clear()
+        await desk.listen()
+        _, fills = await desk.trade(Leg.FUTURES, Side.SELL, "0.01")
+        assert len(desk.told("futures", Fill)) == len(fills), "each is told once"
+
+    run(scenario)
+
+
 def story(desk, told):
     kinds = OrderReport | Fill | Position | StreamUp | StreamDown
     return [

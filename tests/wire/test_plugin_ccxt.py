@@ -168,6 +168,19 @@ def test_both_legs_trade_and_are_heard(venue):
 
 
 @pytest.mark.parametrize("venue", VENUES)
+def test_an_account_that_is_opened_again_is_heard_again(venue):
+    async def scenario(desk):
+        await desk.listen()
+        await desk.reopen()
+        desk.news.clear()
+        await desk.listen()
+        _, fills = await desk.trade(Leg.FUTURES, Side.SELL, "0.01")
+        assert len(desk.told("futures", Fill)) == len(fills), "each is told once"
+
+    run(venue, scenario)
+
+
+@pytest.mark.parametrize("venue", VENUES)
 def test_resting_orders_are_found_cancelled_and_gone_and_a_no_has_its_code(venue):
     async def scenario(desk):
         await desk.listen()
