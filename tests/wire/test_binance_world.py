@@ -67,6 +67,18 @@ def test_a_world_that_waits_runs_like_ours_until_its_first_order():
     assert world.speed_at(wall + BUSY_LINGER + 2 * NOTICE) == 20_000_000
 
 
+def test_a_world_that_waits_does_so_no_more_when_a_pace_is_given(tmp_path):
+    first = opened(tmp_path / WORLD_FILE)
+    first.found(START, WALL, fast=3_000_000, slow=60_000, waits=True)
+    other = opened(tmp_path / WORLD_FILE)
+    other.set_pace(3_000_000, 60_000, waits=True)
+    other.beat(WALL + MS, busy=False)
+    assert other.speed_at(WALL + MS + NOTICE) == 1_000, "a second server that was given none"
+    other.set_pace(500_000, 60_000)
+    other.beat(WALL + SECOND, busy=False)
+    assert first.speed_at(WALL + SECOND + NOTICE) == 500_000
+
+
 def test_wall_and_recorded_time_are_each_others_inverse():
     seed = random.randrange(1 << 30)
     print(f"seed {seed}")

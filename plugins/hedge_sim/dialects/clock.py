@@ -177,9 +177,11 @@ class World:
             self._slots[_ALIVE_AT], self._slots[_WAITS] = wall, waits
             self._append(Segment(wall, recorded, MILLI if waits else slow))
 
-    def set_pace(self, fast: int, slow: int) -> None:
+    def set_pace(self, fast: int, slow: int, *, waits: bool = False) -> None:
+        """Change the pace; a world that ``waits`` goes on waiting, if it did."""
         with self._locked():
             self._slots[_FAST], self._slots[_SLOW] = fast, slow
+            self._slots[_WAITS] &= waits
 
     def beat(self, wall: int, *, busy: bool) -> None:
         """Say that we live, and whether we trade; change the pace where it is due."""

@@ -134,8 +134,8 @@ class House(ShownMarkets):
         except BaseException:
             self.world.close()
             raise
-        if self._pace is not None:
-            self.world.set_pace(self._pace.fast_milli, self._pace.slow_milli)
+        if (pace := self._pace) is not None:
+            self.world.set_pace(pace.fast_milli, pace.slow_milli, waits=pace.waits)
         account = self._floor.exchange.account
         for key, placed in account.orders.items():
             self._by_number[placed.venue_order_id] = key
