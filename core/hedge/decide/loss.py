@@ -8,7 +8,7 @@ from hedge.decide.books import Books
 from hedge.decide.rows import Row
 from hedge.decide.terms import millis
 from hedge.model import LEGS, Leg
-from hedge.model.numbers import DAY, HOUR, SECOND, ZERO
+from hedge.model.numbers import DAY, HOUR, MINUTE, SECOND, ZERO
 
 if TYPE_CHECKING:
     from hedge.decide.engine import Engine
@@ -25,8 +25,14 @@ def remember(engine: "Engine", row: Row) -> None:
     if row.spot_mid is None or row.futures_mid is None or "DATA_AGE" in engine.books.trips:
         return
     samples = notes.samples
-    if not samples or row.at - samples[-1][0] >= HOUR or _came(engine.books) != notes.came:
-        _sample(engine, row.at, _worth(engine.books, row.spot_mid, row.futures_mid))
+    if (
+        not samples
+        or notes.unsure
+        or row.at - samples[-1][0] >= HOUR
+        or _came(engine.books) != notes.came
+    ):
+        worth = _worth(engine.books, row.spot_mid, row.futures_mid)
+        _sample(engine, row.at, worth, heard_at=row.at)
 
 
 def due(engine: "Engine") -> bool:
@@ -75,7 +81,7 @@ def _lost(engine: "Engine") -> Decimal | None:
     if max(market.age(leg, engine.now) for leg in LEGS) > stale:
         return None
     worth = _worth(engine.books, spot, futures)
-    _sample(engine, engine.now, worth)
+    _sample(engine, engine.now, worth, heard_at=min(market.market_heard_at.values()))
     return max(sample for _, sample in samples) - worth
 
 
@@ -92,8 +98,12 @@ def _came(books: Books) -> tuple[Decimal, Decimal]:
     return books.spot.external, books.futures.external
 
 
-def _sample(engine: "Engine", at: int, worth: Decimal) -> None:
-    """Keep the first profit of each hour of the last day; begin anew when coins came or went."""
+def _sample(engine: "Engine", at: int, worth: Decimal, *, heard_at: int) -> None:
+    """Keep a profit of each hour of the last day; begin anew when coins came or went.
+
+    It is the smaller of the hour's first two looks: a gain that nobody made would stand there as
+    a loss for a day. One that lies too far behind the first says nothing of it.
+    """
     notes = engine.volatile.losses
     samples, came = notes.samples, _came(engine.books)
     if came != notes.came:
@@ -101,5 +111,12 @@ def _sample(engine: "Engine", at: int, worth: Decimal) -> None:
         samples.clear()
     if not samples or at - samples[-1][0] >= HOUR:
         samples.append((at, worth))
+        notes.unsure = True
         while at - samples[0][0] > DAY:
             samples.pop(0)
+        return
+    first, before = samples[-1]
+    if notes.unsure and at >= first + APART and heard_at > first:
+        notes.unsure = False
+        if at <= first + MINUTE:
+            samples[-1] = first, min(before, worth)

@@ -67,6 +67,8 @@ class LossNotes(msgspec.Struct, kw_only=True):
 
     samples: list[tuple[int, Decimal]] = []
     """An hour's first profit and when it was, for a day."""
+    unsure: bool = False
+    """Whether the last of them was looked at but once."""
     came: tuple[Decimal, Decimal] = (Decimal(0), Decimal(0))
     """What had come from outside at that time: coins, and position."""
     seen: Decimal = Decimal(0)
@@ -131,7 +133,7 @@ class Volatile:
         """Return what a process that starts at ``at`` begins with: the day's losses, no more."""
         fresh = Volatile(started_at=at, replayed_to=min(self.replayed_to or at, at))
         fresh.losses.samples = [(min(then, at), worth) for then, worth in self.losses.samples]
-        fresh.losses.came = self.losses.came
+        fresh.losses.came, fresh.losses.unsure = self.losses.came, self.losses.unsure
         return fresh
 
     def dirty(self, leg: Leg) -> None:

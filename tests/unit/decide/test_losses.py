@@ -11,7 +11,7 @@ from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.mode import Mode, Trip
 from hedge.model import FillKind
-from hedge.model.numbers import SECOND
+from hedge.model.numbers import HOUR, SECOND
 
 
 def test_losses_freeze_then_lock(open_desk):
@@ -106,6 +106,27 @@ def test_what_an_old_price_seemed_to_gain_is_no_loss_after_a_restart(open_desk, 
     desk.start()
     desk.run(120)
     assert "LOSS" not in desk.books.trips
+
+
+@pytest.mark.parametrize("late", [SPOT, FUTURES])
+def test_a_gain_that_only_one_look_of_the_hour_shows_is_no_loss_for_a_day(open_desk, late):
+    desk = open_desk()
+    desk.build()
+    desk.skip(120)
+    venue, losses = desk.venue, desk.engine.volatile.losses
+    known, moved = len(losses.samples), D(97 if late is SPOT else 103)
+    desk.skip((losses.samples[-1][0] + HOUR - desk.now) // SECOND - 10)
+    setattr(venue, "futures_price" if late is SPOT else "price", moved)
+    setattr(venue, "price" if late is SPOT else "futures_price", D(100))
+    while len(losses.samples) == known:
+        desk.run(1)
+    venue.price = venue.futures_price = venue.mark_price = moved
+    desk.run(60)
+    desk.start()
+    desk.run(60)
+    assert "LOSS" not in desk.books.trips and "LOSS" not in desk.alarms
+    lose(desk, moved + D("1.2"))
+    assert desk.books.trips["LOSS"] == Trip.FREEZE_SPOT
 
 
 def lose(desk, *prices):
