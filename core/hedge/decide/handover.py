@@ -18,7 +18,8 @@ def left_whole(engine: "Engine", action: Action) -> bool:
 
     What rests is cancelled, and what is open is hedged as long as the mode does that: the new
     action may begin in HALT, where nothing would ever close it. A liquidation closes it by itself,
-    and a `single` that will not begin on what is here sends nothing.
+    and a `single` that will not begin on what is here sends nothing. A loss of the short that no
+    hedge may follow is no work of the last run: what was authorised for it goes on in HALT.
     """
     books = engine.books
     stays = action is Action.SINGLE and bool(books.futures.held)
@@ -33,7 +34,8 @@ def left_whole(engine: "Engine", action: Action) -> bool:
     if any(book.open for book in legs):
         engine.hold(Reason.RECOVERING, "cancelling what rests")
         return False
-    return hedged
+    lost = trading.unresolved(engine) and engine.delta > 0 and not books.futures.open
+    return hedged or lost
 
 
 def _keep(engine: "Engine") -> None:

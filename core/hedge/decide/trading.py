@@ -107,16 +107,22 @@ def _end_lingering(engine: "Engine") -> None:
         engine.due(engine.now + CANCEL_ASK_AGAIN)
 
 
+def unresolved(engine: "Engine") -> bool:
+    """Return whether a part of the short was lost, and a person is to say what becomes of it."""
+    after = engine.terms.limits.after_external
+    return bool(engine.books.external_at) and after is AfterExternal.ALARM
+
+
 def _may_enlarge(engine: "Engine", quantity: Decimal) -> bool:
     """Return whether the short may grow: not after an unexplained loss of it, not as a runaway."""
-    books = engine.books
-    if books.external_at and engine.terms.limits.after_external is AfterExternal.ALARM:
+    if unresolved(engine):
         engine.hold(Reason.EXTERNAL_UNRESOLVED, "hedge clear EXTERNAL lets it hedge again")
         return False
     runaway = watch.throttled(engine, quantity)
     if runaway:
         engine.trip("THROTTLE", Trip.LOCKED, runaway)
         engine.alarm("THROTTLE", "page", runaway)
+        engine.hold(Reason.TRIPPED, "THROTTLE")
         return False
     return True
 

@@ -4,10 +4,12 @@ Method: another start line while the venue does not cancel, or while nothing may
 
 import pytest
 from desk import D
+from toy import FUTURES
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.mode import Mode
+from hedge.model import FillKind
 
 
 @pytest.fixture
@@ -57,3 +59,21 @@ def test_an_end_does_not_wait_for_a_hedge_that_may_not_be_sent(deaf, action, end
         deaf.verb("stop")
     deaf.run(deaf.terms.execution.stop_timeout_s + 5)
     assert deaf.ended and deaf.exit[0] == exit_code
+
+
+@pytest.mark.parametrize("action", ["default", "scale"])
+@pytest.mark.parametrize("repair_after_s", [0, 60])
+def test_a_short_that_was_lost_is_mended_as_authorised(open_desk, action, repair_after_s):
+    desk = open_desk(limits={"repair_after_s": repair_after_s})
+    desk.funding()
+    desk.work(lambda: desk.held[0] > 3)
+    desk.foreign(FUTURES, 2, FillKind.AUTO_DELEVERAGING)
+    desk.run(2)
+    desk.start(action, request="r2")
+    desk.run(5)
+    assert desk.engine.volatile.asked is None and desk.held[0] > -desk.held[1]
+    if repair_after_s:
+        desk.work(lambda: desk.held[0] == -desk.held[1], 200)
+    else:
+        desk.run(200)
+        assert {"FORCED_CLOSE"} <= desk.alarms and desk.held[0] > -desk.held[1]
