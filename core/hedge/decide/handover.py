@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from hedge.decide import commands as c
 from hedge.decide import steps, trading
+from hedge.decide.events import Verb
 from hedge.decide.leg_book import LegBook
 from hedge.decide.mode import Mode, Trigger
 from hedge.decide.risk import Reason
@@ -17,13 +18,16 @@ def left_whole(engine: "Engine", action: Action) -> bool:
     """End what the last run had under way; return whether ``action`` may begin.
 
     What rests is cancelled, and what is open is hedged as long as the mode does that: the new
-    action may begin in HALT, where nothing would ever close it. A liquidation closes it by itself,
-    and a `single` that will not begin on what is here sends nothing. A loss of the short that no
-    hedge may follow is no work of the last run: what was authorised for it goes on in HALT.
+    action may begin in HALT, where nothing would ever close it. A liquidation, be it the action or
+    what a person asks for, closes it by itself, and a `single` that will not begin on what is here
+    sends nothing. A loss of the short that no hedge may follow is no work of the last run: what
+    was authorised for it goes on in HALT.
     """
     books = engine.books
     stays = action is Action.SINGLE and bool(books.futures.held)
-    hedges = books.mode is not Mode.HALT and action is not Action.LIQUIDATION and not stays
+    asked = any(one.verb is Verb.LIQUIDATE for one in books.asked.values())
+    liquidates = action is Action.LIQUIDATION or asked
+    hedges = books.mode is not Mode.HALT and not liquidates and not stays
     legs = (books.spot,) if hedges else engine.leg_books()  # a hedge ends by itself
     for book in legs:
         _withdraw(engine, book)
@@ -40,7 +44,7 @@ def left_whole(engine: "Engine", action: Action) -> bool:
 
 def _keep(engine: "Engine") -> None:
     """Have what an unwinding left unhedged hedged: it would sell it, what supersedes it may not."""
-    gap = engine.delta > 0 and not engine.quantities_equal
+    gap = engine.delta > 0 and not engine.quantities_equal and not trading.unresolved(engine)
     if engine.books.mode is Mode.LIQUIDATION and gap:
         held = engine.books.spot.held
         keep = c.SetTarget(quantity=held, price=engine.spot_price, why="superseded")

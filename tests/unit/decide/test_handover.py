@@ -77,3 +77,20 @@ def test_a_short_that_was_lost_is_mended_as_authorised(open_desk, action, repair
     else:
         desk.run(200)
         assert {"FORCED_CLOSE"} <= desk.alarms and desk.held[0] > -desk.held[1]
+
+
+@pytest.mark.parametrize("action", ["default", "scale"])
+def test_a_person_who_liquidates_does_not_wait_for_a_hedge_that_is_refused(deaf, action):
+    deaf.script[FUTURES].extend(["refuse"] * 50)
+    deaf.fill(D("0.5"))
+    deaf.run(1)
+    deaf.cancelling = "yes"
+    deaf.start(action, request="r2")
+    deaf.run(30)
+    assert deaf.engine.volatile.asked is not None and deaf.held[0] > -deaf.held[1]
+    deaf.verb("liquidate")
+    deaf.run(5)
+    assert deaf.mode is Mode.LIQUIDATION
+    deaf.script[FUTURES].clear()
+    deaf.unwind()
+    assert deaf.exit == (0, "UNWOUND")
