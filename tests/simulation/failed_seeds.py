@@ -61,5 +61,6 @@ FAILED_SINCE: dict[int, str] = {
     1_136_655: "as 1008773",
     1_175_634: "as 1008773",
     1_305_094: "`stop` ended as hedged with an order that left during the last measurement",
+    10_140: "what others did before a first read was to be booked: a flaw of the history's judge",
 }
 """The same of the newest edition."""

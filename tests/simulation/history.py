@@ -98,6 +98,7 @@ class Books:
         self.epoch = 0
         self._seen: set[tuple[str, str]] = set()
         self._items: dict[str, Decimal] = defaultdict(Decimal)
+        self._read: set[str] = set()
 
     def take(self, row: Row, complaints: list[str]) -> None:
         entry = row.entry
@@ -122,7 +123,8 @@ class Books:
                 for report in (*entry["found"], *entry["open_orders"]):
                     self._report(report)
                 for fill in entry["fills"]:
-                    self._fill(fill)
+                    self._fill(fill, before=entry["leg"] not in self._read)
+                self._read.add(entry["leg"])
             case "BookExternal":
                 self.booked[entry["leg"]] += Decimal(entry["quantity"])
             case "DeclareDead":
@@ -144,7 +146,8 @@ class Books:
         oid = report["client_order_id"]
         self.filled[oid] = max(self.filled[oid], Decimal(report["filled"]))
 
-    def _fill(self, fill: Mapping[str, Any]) -> None:
+    def _fill(self, fill: Mapping[str, Any], *, before: bool = False) -> None:
+        """Count an execution once; what others did ``before`` the first read, that read found."""
         key = (fill["leg"], fill["fill_id"])
         if key in self._seen:
             return
@@ -154,7 +157,7 @@ class Books:
         if oid:
             self._items[oid] += quantity
             self.filled[oid] = max(self.filled[oid], self._items[oid])
-        elif fill["leg"] == "futures":
+        elif fill["leg"] == "futures" and not before:
             signed = quantity if fill["side"] == "buy" else -quantity
             if fill["kind"] in FORCED:
                 self.booked["futures"] += signed
