@@ -7,6 +7,7 @@ import os
 import pwd
 from collections.abc import Callable, Coroutine
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -327,7 +328,7 @@ class Session:
 
     async def start(self) -> None:
         """Say that a process began, listen, and put the start line to the core."""
-        clock, feed, terms = self._clock, self.pump.feed, self.engine.terms
+        clock, feed, roles, terms = self._clock, self.pump.feed, self.roles, self.engine.terms
         epoch = self.engine.books.epoch + 1
         restored = restored_mark(self.directory) is not None
         if restored or self.lived:
@@ -339,7 +340,7 @@ class Session:
                 boot_id=self._boot(),
                 epoch=epoch,
                 terms=terms,
-                roles=self.roles.providers,
+                roles=roles.providers,
             )
         )
         if restored:
@@ -349,18 +350,14 @@ class Session:
         if self._objections:
             self._alarm("KEY_RIGHTS", "page", "; ".join(self._objections))
         spot, futures = terms.spot.instrument.symbol, terms.futures.instrument.symbol
-        roles = self.roles
+        short = (Leg.FUTURES, futures)
         # To begin to listen is to read: a listing, the last settlement.
         for listen in (
-            lambda: roles.spot_feed.listen(spot, market_sink(Leg.SPOT, spot, clock, feed)),
-            lambda: roles.futures_feed.listen(
-                futures, market_sink(Leg.FUTURES, futures, clock, feed)
-            ),
-            lambda: roles.spot_gateway.listen(spot, account_sink(Leg.SPOT, spot, clock, feed)),
-            lambda: roles.futures_gateway.listen(
-                futures, account_sink(Leg.FUTURES, futures, clock, feed)
-            ),
-            lambda: roles.funding.listen(futures, market_sink(Leg.FUTURES, futures, clock, feed)),
+            partial(roles.spot_feed.listen, spot, market_sink(Leg.SPOT, spot, clock, feed)),
+            partial(roles.futures_feed.listen, futures, market_sink(*short, clock, feed)),
+            partial(roles.spot_gateway.listen, spot, account_sink(Leg.SPOT, spot, clock, feed)),
+            partial(roles.futures_gateway.listen, futures, account_sink(*short, clock, feed)),
+            partial(roles.funding.listen, futures, market_sink(*short, clock, feed)),
         ):
             await self._read(listen)
         feed(
@@ -486,8 +483,7 @@ def reset_simulation(directory: Path) -> None:
     old = [*directory.glob("sim-*"), *directory.glob("journal.*")]
     if not old:
         return
-    number = 1 + len(list(directory.glob("before-reset-*")))
-    aside = directory / f"before-reset-{number}"
+    aside = directory / f"before-reset-{1 + len(list(directory.glob('before-reset-*')))}"
     aside.mkdir(mode=0o700)
     for path in old:
         path.rename(aside / path.name)

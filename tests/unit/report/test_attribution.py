@@ -227,6 +227,22 @@ def test_a_fill_is_ordered_by_the_venues_time(journal) -> None:
     assert attribute(journal.rows).unexplained == 0
 
 
+@pytest.mark.parametrize("offset_s", [-2, 2])
+def test_what_was_known_when_it_was_asked_for_is_in_a_measurement(journal, offset_s) -> None:
+    """Whatever the clock says that the venue shows: it is not the one that stamps its fills."""
+    held(journal)
+    journal.go(60)
+    name = journal.order(Leg.SPOT, Side.SELL, "1", "100")
+    journal.fill(Leg.SPOT, Side.SELL, "1", "100", name)
+    journal.put(c.ReadEquity(label="x"))
+    journal.go(1)
+    journal.measure("1100", "9", "500", "-10", "-1010")
+    closing = journal.rows.pop()
+    read_at = closing.at + offset_s * SECOND
+    journal.put(msgspec.structs.replace(closing.entry, spot_at=read_at, futures_at=read_at))
+    assert attribute(journal.rows).unexplained == 0
+
+
 def test_a_missing_payment_is_an_alert(journal) -> None:
     held(journal)
     journal.go(8 * 3600)
