@@ -184,6 +184,8 @@ class Engine:
                 if epoch == book.epoch:
                     book.leased_to = max(book.leased_to, last)
                 self.touched = True
+            case e.EquitySeen() if recovery.contradicted(self, event):
+                self.volatile.equity_again_at = at + recovery.AUDIT_APART
             case e.EquitySeen(label=label):
                 books.equity_labels.append(label)
                 del books.equity_labels[:-8]

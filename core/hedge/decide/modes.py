@@ -236,6 +236,7 @@ def _baseline(engine: "Engine") -> None:
 
 def _read_equity(engine: "Engine", label: str) -> None:
     engine.volatile.equity_since = engine.now
+    engine.volatile.equity_again_at = 0
     engine.issue(c.ReadEquity(label=label))
 
 

@@ -297,6 +297,32 @@ def _fills_since(engine: "Engine", book: LegBook, notes: LegNotes) -> int:
     return since
 
 
+def contradicted(engine: "Engine", measured: e.EquitySeen) -> bool:
+    """Return whether the books, or a newer read, know other holdings than a measurement shows.
+
+    A venue's balances may be behind its own fills (F23); what was measured so adds up to nothing.
+    """
+    books, legs = engine.books, engine.volatile.legs
+    if not engine.volatile.recovered or measured.label != books.equity_wanted:
+        return False
+    if not all(notes.agreed for notes in legs.values()):
+        return False
+    if measured.position.quantity != books.futures.held:
+        engine.volatile.dirty(Leg.FUTURES)
+        return True
+    read = legs[Leg.SPOT].last
+    if read is None or read.asked_at <= books.spot.changed_at:
+        return False
+    base = books.spot.terms.instrument.base
+    then, now = (
+        sum((one.total for one in balances if one.asset == base), ZERO)
+        for balances in (read.balances, measured.spot)
+    )
+    if then != now:
+        engine.volatile.dirty(Leg.SPOT)
+    return then != now
+
+
 def overdue(engine: "Engine", for_s: int) -> bool:
     """Return whether the start has been waiting for its reads longer than ``for_s``."""
     return engine.now - engine.volatile.started_at > seconds(for_s)

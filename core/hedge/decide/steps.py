@@ -106,6 +106,12 @@ def equity_open(engine: "Engine") -> bool:
     """Return whether a measurement of equity is under way; orders wait for it, hedges do not."""
     if not engine.books.equity_wanted:
         return False
+    again_at = engine.volatile.equity_again_at
+    if again_at and engine.now >= again_at:
+        engine.volatile.equity_again_at = 0
+        engine.issue(c.ReadEquity(label=engine.books.equity_wanted))
+    elif again_at:
+        engine.due(again_at)
     patience_s = CLOSING_PATIENCE_S if engine.books.run.unwound else EQUITY_PATIENCE_S
     limit = engine.volatile.equity_since + seconds(patience_s)
     if engine.now >= limit:

@@ -114,6 +114,8 @@ class Volatile:
         self.spot_placed: list[int] = []
         self.audit_just_in = False
         self.equity_since = 0
+        self.equity_again_at = 0
+        """When a measurement that was read behind is taken again; 0: none was."""
         self.enter_now = False
         self.last_hedge: OrderRecord | None = None
         self.lease_waits = 0

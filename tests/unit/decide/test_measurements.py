@@ -6,9 +6,10 @@ from decimal import Decimal as D  # noqa: N817 - figures are what these tests ar
 
 import pytest
 from desk import GOOD
-from toy import SPOT
+from toy import FUTURES, SPOT
 
 from hedge.decide import commands as c
+from hedge.decide import events as e
 from hedge.decide import steps
 from hedge.decide.mode import Mode
 
@@ -128,3 +129,26 @@ def test_a_death_that_keeps_a_part_of_the_first_rows_builds_all_the_same(open_de
     desk.work(lambda: desk.mode is Mode.INVENTORY, 60)
     desk.work(lambda: desk.mode is Mode.HALT)
     assert desk.held == (10, -10)
+
+
+@pytest.mark.parametrize("leg", [SPOT, FUTURES])
+def test_a_measurement_that_was_read_behind_is_taken_again(open_desk, leg):
+    """A venue's balances may lag behind its fills: such a report would not add up."""
+    desk = open_desk(action="single")
+    desk.build()
+    desk.measuring = False
+    desk.funding_goes()
+    desk.work(lambda: desk.mode is Mode.HALT and desk.seen(c.ReadEquity)[-1].label == "end")
+    coins, position = desk.venue.coins, desk.venue.position
+    if leg is SPOT:
+        desk.venue.coins += D(1)
+    else:
+        desk.venue.position -= D(1)
+    desk.measure("end")
+    desk.venue.coins, desk.venue.position = coins, position
+    assert desk.exit is None
+    asked = len(desk.seen(c.ReadEquity))
+    desk.measuring = True
+    desk.run(5)
+    assert len(desk.seen(c.ReadEquity)) == asked + 1 and desk.exit == (0, "UNWOUND")
+    assert sum(isinstance(row.entry, e.EquitySeen) for row in desk.rows) == 3
