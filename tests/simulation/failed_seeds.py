@@ -39,6 +39,7 @@ FAILED_SINCE: dict[int, str] = {
     740_189: "coins to adopt were refused by a read that was older than they",
     745_187: "more than 512 orders of a leg were not all counted as ours: a flaw of the world",
     740_515: "coins that were adopted and left between two looks: a flaw of the world",
+    1_096_443: "as those of WAITED: coins that came to an account that is followed",
     1_037_674: "a torn write kept that an adoption had been served, and not the adoption",
     1_169_955: "as 1037674, in a machine's death",
     1_071_674: "each change of the mode put off the alarm of an account that could not be read",
@@ -64,3 +65,16 @@ FAILED_SINCE: dict[int, str] = {
     10_140: "what others did before a first read was to be booked: a flaw of the history's judge",
 }
 """The same of the newest edition."""
+
+WAITED = (
+    1_004_319, 1_010_806, 1_011_410, 1_018_997, 1_019_435, 1_020_930, 1_021_173, 1_025_716,
+    1_029_125, 1_035_016, 1_038_441, 1_039_199, 1_041_719, 1_047_731, 1_051_753, 1_057_207,
+    1_060_421, 1_062_854, 1_069_447, 1_070_148, 1_072_429, 1_072_606, 1_073_274, 1_079_087,
+    1_080_520, 1_082_494, 1_084_253, 1_085_699, 1_086_530, 1_088_923, 1_092_075, 1_096_090,
+    1_098_430, 1_111_585, 1_111_840, 1_114_095, 1_119_714, 1_121_419, 1_121_922, 1_124_415,
+    1_130_489, 1_132_746, 1_140_705, 1_141_749, 1_150_865, 1_151_449, 1_152_621, 1_153_446,
+    1_154_722, 1_164_653, 1_168_298, 1_172_363, 1_172_728, 1_173_771, 1_181_310, 1_194_729,
+    1_198_728,
+)  # fmt: skip
+"""Coins that wait for their entry explain a halt; the checker had just been told otherwise."""
+FAILED_SINCE |= dict.fromkeys(WAITED, "a flaw of the checker: coins that wait for their entry")
