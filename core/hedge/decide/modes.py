@@ -17,7 +17,7 @@ from hedge.decide import (
 from hedge.decide import events as e
 from hedge.decide.books import ADOPTION
 from hedge.decide.mode import Mode, Trigger
-from hedge.decide.recovery import AUDIT_APART
+from hedge.decide.recovery import AUDIT_APART, OWED_HURRY
 from hedge.decide.risk import Reason
 from hedge.decide.terms import Action, InventoryRule, seconds
 from hedge.model import Leg
@@ -344,6 +344,9 @@ def _unwound(engine: "Engine") -> None:
         return
     if not all(note.agreed for note in notes.values()):
         return
+    if (books.spot.owed or books.futures.owed) and engine.now - changed < OWED_HURRY:
+        engine.hold(Reason.SETTLING, "fills that the reads do not show yet")
+        return  # they are asked for each second; without them no report adds up
     steps.change_mode(engine, Trigger.UNWOUND, _left(engine))
     engine.issue(c.SetTarget(quantity=None, why="unwound"))
     _close(engine)

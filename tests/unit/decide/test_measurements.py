@@ -152,3 +152,24 @@ def test_a_measurement_that_was_read_behind_is_taken_again(open_desk, leg):
     desk.run(5)
     assert len(desk.seen(c.ReadEquity)) == asked + 1 and desk.exit == (0, "UNWOUND")
     assert sum(isinstance(row.entry, e.EquitySeen) for row in desk.rows) == 3
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_an_end_waits_for_the_fills_that_the_reads_do_not_show_yet(open_desk, comes):
+    desk = open_desk(action="single")
+    desk.build()
+    desk.funding_goes()
+    desk.work(lambda: desk.held[0] <= 1 and desk.resting() is not None)
+    resting = desk.resting()
+    desk.fill(told=False)
+    owed = desk.venue.fills[SPOT].pop()
+    desk.tell(e.OrderReported, leg=SPOT, report=resting.report(desk.now))
+    desk.run(30)
+    assert desk.held == (0, 0) and desk.mode is Mode.LIQUIDATION and desk.books.spot.owed
+    if comes:
+        desk.venue.fills[SPOT].append(owed)
+        desk.run(5)
+        assert not desk.books.spot.owed
+    else:
+        desk.run(40)
+    assert desk.exit == (0, "UNWOUND")
