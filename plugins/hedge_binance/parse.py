@@ -373,9 +373,9 @@ def number(text: str) -> Decimal | None:
 
 def depth(levels: list[wire.Level], listing: Listing) -> Decimal:
     """Return the coins on the top five levels of one side."""
-    total = sum((quantity for _, quantity in levels[:5]), ZERO)
-    sound(total)
-    return listing.coins(total)
+    quantities = [quantity for _, quantity in levels[:5]]
+    sound(*quantities)
+    return listing.coins(sum(quantities, ZERO))
 
 
 def mark(news: wire.MarkPrice, listing: Listing) -> Mark:

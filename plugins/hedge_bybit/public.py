@@ -6,7 +6,7 @@ from heapq import nlargest, nsmallest
 
 import msgspec
 
-from hedge.errors import Unreachable
+from hedge.errors import Malformed, Unreachable
 from hedge.model import Leg, Quote, StreamAlive, StreamDown, StreamKind, StreamUp
 from hedge.model.numbers import MS, ZERO
 from hedge.roles import Clock
@@ -66,6 +66,7 @@ class Book:
 
     def take_best(self, data: PublicData, *, snapshot: bool) -> None:
         """Take ``orderbook.1``: whole, or only the side that has changed."""
+        _numbers(data)
         if snapshot:
             self.bid = self.ask = None
         for level in data.b:
@@ -75,6 +76,7 @@ class Book:
 
     def take_depth(self, data: PublicData, ts_ms: int, *, snapshot: bool) -> None:
         """Take ``orderbook.50``; the sum over the top five is made a few times a second."""
+        _numbers(data)
         if snapshot:
             self.bids.clear()
             self.asks.clear()
@@ -97,6 +99,14 @@ class Book:
         self.bids.clear()
         self.asks.clear()
         self.depth = (ZERO, ZERO)
+
+
+def _numbers(data: PublicData) -> None:
+    """Raise Malformed for a level that is none: a NaN compares with nothing."""
+    for levels in (data.b, data.a):
+        for price, quantity in levels:
+            if not (price.is_finite() and quantity.is_finite()):
+                raise Malformed(f"bybit: a level of {price} and {quantity}")
 
 
 def _best(present: Level | None, level: Level) -> Level | None:

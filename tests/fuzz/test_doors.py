@@ -94,3 +94,15 @@ def test_whatever_knocks_is_let_in_or_refused_in_one_line(name):
         knock(door, data)
 
     try_it()
+
+
+BOOK = (
+    b'{"topic": "orderbook.1.BTCUSDT", "type": "snapshot", "ts": 1700000000000,'
+    b' "data": {"s": "BTCUSDT", "b": [["1", "2"]], "a": [["%b", "%b"]], "u": 1, "seq": 2}}'
+)
+FOUND = [("bybit public", BOOK % level) for level in ((b"2", b"SNAN"), (b"SNAN", b"3"))]
+
+
+@pytest.mark.parametrize(("name", "data"), FOUND)
+def test_what_once_broke_in_is_refused(name, data):
+    assert not knock(doors()[name], data)
