@@ -50,8 +50,8 @@ futures = "sim"
 symbol = "BTC/USDT"
 usd = "1500"
 """
-PATIENCE_S = 600
-"""Of virtual time."""
+PATIENCE_S = 86_400
+"""Of virtual time: a signal is seen within 32 steps of the loop, each of minutes at most."""
 HEDGE = """
 [hedges.{name}]
 spot = "sim@{name}"
