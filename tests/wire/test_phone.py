@@ -150,7 +150,7 @@ def test_an_engine_is_paused_and_unwound_by_a_phone_and_by_nobody_else(tmp_path:
 
         await services.until(lambda: any("mode HALT" in text for text in services.texts))
         services.write("/liquidate life", chat=STRANGER)
-        assert "pause asked" in await ask("/pause", "life:")
+        await ask("/pause", "pause asked")
         shown = await ask("/status", "futures")
         assert ", paused" in shown
         preview = await ask("/liquidate life", "/confirm")
