@@ -187,7 +187,7 @@ class Mind(Sizes):
                 # Another start line took the place of the one that asked to adopt.
                 waits = "adopt:r0" in self.world.venue.adoptions
                 if waits and "adopt:r0" not in shell.engine.books.requests:
-                    self._never_adopted("adopt:r0")
+                    self.world.venue.never_adopted("adopt:r0")
             case c.SetTrip(reason=reason, level=0):
                 self.trips.pop(reason, None)
             case c.SetTrip(level=level, reason=reason):
@@ -366,12 +366,6 @@ class Mind(Sizes):
             for oid in shell.engine.books.leg(leg).orders:
                 forgotten.pop(oid, None)  # the journal says whether it is still there
 
-    def _never_adopted(self, request_id: str) -> None:
-        venue = self.world.venue
-        lost = venue.adoptions.pop(request_id)
-        venue.adopted -= lost
-        venue.outside[Leg.SPOT] -= lost
-
     def replayed(self, shell: Shell) -> None:
         """I14: whatever was sent is in the log, or its id was leased and will be asked for."""
         self.read_in_life.clear()
@@ -385,7 +379,7 @@ class Mind(Sizes):
         venue = self.world.venue
         for request_id in list(venue.adoptions):
             if request_id[0] == "o" and request_id not in books.requests:
-                self._never_adopted(request_id)
+                venue.never_adopted(request_id)
                 self.world.counts["adoptions lost in a power cut"] += 1
         for leg, orders in self.unresolved.items():
             for oid in list(orders):

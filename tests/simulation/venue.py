@@ -79,8 +79,9 @@ class Venue:
         self.bought = ZERO
         """What our own spot orders brought, net of base fees: the ledger of the hedge."""
         self.adopted = ZERO
-        self.adoptions: dict[str, Decimal] = {}
-        """What a person handed over, by the request; a power cut may lose the request."""
+        self.adoptions: dict[str, tuple[Decimal, Decimal]] = {}
+        """What a person handed over, and ``short_of_ledger`` then, by the request; a power cut may
+        lose the request."""
         self.short_of_ledger = ZERO
         """By how much the balance ever fell below the ledger (the user sold some)."""
         self.external = ZERO
@@ -358,9 +359,17 @@ class Venue:
         self._say_holding(Leg.SPOT, at)
 
     def adopt(self, quantity: Decimal, request_id: str) -> None:
-        self.adoptions[request_id] = quantity
+        self.adoptions[request_id] = (quantity, self.short_of_ledger)
         self.adopted += quantity
         self.outside[Leg.SPOT] += quantity
+
+    def never_adopted(self, request_id: str) -> None:
+        """Take an adoption back, and with it what sales have eaten of nothing else since."""
+        quantity, short_before = self.adoptions.pop(request_id)
+        not_short = max(ZERO, min(quantity, self.short_of_ledger - short_before))
+        self.adopted -= quantity
+        self.short_of_ledger -= not_short
+        self.outside[Leg.SPOT] -= quantity - not_short
 
     def forced(
         self,
