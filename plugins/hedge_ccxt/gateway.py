@@ -1,6 +1,6 @@
 """What both gateways have in common: orders, fills and balances of one leg's account."""
 
-from typing import Any, Self
+from typing import Any
 
 from hedge.errors import Malformed, Missing, OutcomeUnknown, Refused, Unreachable, VenueError
 from hedge.model import (
@@ -29,10 +29,8 @@ class Gateway(Role):
         self._reads = self.session.reads(leg)
         self._own = self.session.own(leg)
 
-    async def __aenter__(self) -> Self:
-        await super().__aenter__()
+    async def entered(self) -> None:
         await self.session.ask_first(self.leg)
-        return self
 
     @property
     def limits(self) -> VenueLimits:

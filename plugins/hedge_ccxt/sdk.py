@@ -5,6 +5,7 @@ and float only, and drops a `Decimal` it made itself (a contract size, a step), 
 reading is done here for all three. ccxt sets flags of the decimal context too: see `exact`.
 """
 
+import asyncio
 import contextlib
 import contextvars
 import decimal
@@ -28,6 +29,7 @@ LINEAR = {SPOT: "spot", FUTURES: "linear"}
 CACHE = 200
 """Trades, orders and the like that ccxt keeps of one kind; it goes through all for each update."""
 KEEP_ALIVE_S = 300
+CLOSE_S = 3
 RETRY_MAX_S = 3 * 86_400
 """The longest ban of Binance's."""
 WRITES = frozenset({"POST", "PUT", "DELETE", "PATCH"})
@@ -203,9 +205,33 @@ _SORTED = ("binance", "bybit")
 def keep_connections(exchange: Any) -> None:
     """Give the opened instance a session whose connections outlive a pause."""
     aiohttp = importlib.import_module("aiohttp")
+    vars(exchange).pop("open", None)  # it was closed before
     exchange.open()
     exchange.tcp_connector._keepalive_timeout = KEEP_ALIVE_S  # noqa: SLF001 - 15 s by default, and ccxt makes it itself
     assert isinstance(exchange.session, aiohttp.ClientSession)
+
+
+async def let_go(exchange: Any) -> None:
+    """Close the instance; raises what ccxt does, but leaves nothing open then either.
+
+    ccxt's own close stops at its first error, and a task of ccxt's that wakes up later (a user
+    stream's renewal) opens a session which nobody would close: here it is refused one.
+    """
+    session = exchange.session
+    exchange.open = _closed
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await exchange.close()
+    finally:
+        exchange.session = exchange.tcp_connector = None
+        exchange.clients.clear()
+        if session is not None:
+            await session.close()  # with its connector
+
+
+def _closed(*_: object) -> None:
+    error = importlib.import_module("ccxt.base.errors").ExchangeClosedByUser
+    raise error("closed")
 
 
 def _keys(context: VenueContext) -> dict[str, str]:

@@ -20,10 +20,9 @@ from hedge_ccxt.own_orders import OwnOrders
 from hedge_ccxt.profiles import profile_of
 from hedge_ccxt.rates import Rates
 from hedge_ccxt.reads import Reads
-from hedge_ccxt.sdk import keep_connections, make_exchange
+from hedge_ccxt.sdk import keep_connections, let_go, make_exchange
 
 CLOCK_EVERY = 30 * SECOND
-CLOSE_S = 3
 
 log = logging.getLogger("hedge_ccxt")
 
@@ -91,8 +90,7 @@ class CcxtVenue(Session):
 
     async def _close(self, line: Line) -> None:
         try:
-            async with asyncio.timeout(CLOSE_S):
-                await line.exchange.close()
+            await let_go(line.exchange)
         except line.faults as error:
             log.warning("%s: closing: %s", self.venue, type(error).__name__)
 

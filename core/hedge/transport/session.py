@@ -96,7 +96,15 @@ class SessionRole(Generic[S]):
 
     async def __aenter__(self) -> Self:
         await self.session.open()
+        try:
+            await self.entered()
+        except BaseException:  # nobody leaves what was not entered
+            await self.session.close()
+            raise
         return self
+
+    async def entered(self) -> None:
+        """Do what this role needs of the open session before it is used."""
 
     async def __aexit__(
         self,

@@ -5,6 +5,7 @@ them, so that names, units and precision are ccxt's and not ours. No connection 
 leave is kept, and a canned answer comes back.
 """
 
+import asyncio
 import json
 from collections import Counter
 from types import SimpleNamespace
@@ -106,6 +107,7 @@ def opened(kind, name, leg=Leg.FUTURES, answers=None, **settings):
     """
     role = kind(name, context(**settings))
     wire = SimpleNamespace(sent=[], answer={}, answers=answers or {}, deaf=None, asked=Counter())
+    wire.heard = asyncio.Event()
 
     async def fetch(url, method="GET", headers=None, body=None):
         for part, answer in (*wire.answers.items(), *MARKETS.items()):
@@ -115,6 +117,7 @@ def opened(kind, name, leg=Leg.FUTURES, answers=None, **settings):
                     raise answer
                 return answer
         if wire.deaf is not None:
+            wire.heard.set()
             await wire.deaf.wait()
         if method != "GET" and "/info" not in url:
             wire.sent.append(SimpleNamespace(url=url, headers=headers, body=json.loads(body)))

@@ -73,6 +73,27 @@ def test_a_beginning_that_fails_leaves_nothing_open_and_counts_nobody():
     run(main())
 
 
+@pytest.mark.parametrize("fails", [Missing("no such account"), asyncio.CancelledError()])
+def test_a_role_that_cannot_be_entered_leaves_nothing_open(fails):
+    class Picky(Role):
+        async def entered(self):
+            raise fails
+
+    async def main():
+        given = context()
+        role = Picky(given)
+        with pytest.raises(type(fails)):
+            await role.__aenter__()
+        assert (role.session.begun, role.session.ended) == (1, 1)
+        async with Role(given) as other:
+            with pytest.raises(type(fails)):
+                await role.__aenter__()
+            assert other.session.ended == 1, "the other still uses it"
+        assert role.session.ended == 2
+
+    run(main())
+
+
 def test_the_one_session_is_made_of_what_the_first_role_gave():
     class Named(Session):
         def __init__(self, context, name):
