@@ -105,9 +105,11 @@ def _behind(book: LegBook, notes: LegNotes, record: OrderRecord) -> int:
     doubtful = record.status is OrderStatus.DOUBTFUL
     if not doubtful or server_at is None or audit is None or audit.asked_at < record.doubt_at:
         return 0
-    # What is known of no signature is of a former life: it left before our clock showed its start.
-    read_at = audit.asked_at if record.order is None else server_at
-    return read_at - record.signed_at - millis(book.terms.fence_ms)
+    # Without its signature only this is known: it had left when it was first asked for. Our own
+    # clock says nothing here, it may have been set between two processes (F54).
+    oid = record.client_order_id
+    left_by = notes.missing_since[oid] if record.order is None else record.signed_at
+    return server_at - left_by - millis(book.terms.fence_ms)
 
 
 def _unexplained(engine: "Engine", book: LegBook, notes: LegNotes) -> Decimal | None:

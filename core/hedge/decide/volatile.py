@@ -47,6 +47,8 @@ class LegNotes(msgspec.Struct, kw_only=True):
     not_before: int = 0
     missing: dict[str, int] = {}
     """Order id -> the server's time of the last audit that did not know it."""
+    missing_since: dict[str, int] = {}
+    """Order id -> that of the first of them in a row, since this process began."""
     just_in: bool = False
     agreed: bool = False
     """Whether the last audit's holdings were those of the books."""
@@ -168,7 +170,9 @@ class Volatile:
         notes.failures = 0
         if notes.dirty_at <= event.asked_at:
             notes.dirty_at = 0
-        notes.missing = dict.fromkeys(event.missing, event.server_at)
+        server_at, since = event.server_at, notes.missing_since
+        notes.missing = dict.fromkeys(event.missing, server_at)
+        notes.missing_since = {oid: since.get(oid, server_at) for oid in event.missing}
         if event.clock_offset is not None and event.clock_error <= CLOCK_ERROR_MAX:
             self.clock_offset[event.leg] = event.clock_offset
         self.audit_just_in = True

@@ -412,9 +412,14 @@ def test_another_boot_puts_every_leased_id_in_doubt(building):
     assert building.held == (10, -10)
 
 
-def test_a_clock_behind_the_venue_buries_no_leased_id_early(building):
-    """The time of its signature is not known: its fence is counted on our clock alone."""
-    building.clock_offset = dict.fromkeys(building.clock_offset, 3600 * SECOND)
+@pytest.mark.parametrize("ahead_s", [0, 3_600, -3_600])
+def test_no_clock_of_ours_buries_a_leased_id_early(building, ahead_s):
+    """The time of its signature is not known: its fence is counted in the venue's time alone."""
+    building.clock_offset = dict.fromkeys(building.clock_offset, 3_600 * SECOND)
+    building.start("default", boot="another")
+    building.run(1)
+    building.now += ahead_s * SECOND  # set between two processes, and the venue's is not
+    building.clock_offset = dict.fromkeys(building.clock_offset, (3_600 - ahead_s) * SECOND)
     building.start("default", boot="another")
     building.run(FENCE_S - 1)
     assert building.books.in_doubt and not building.seen(c.DeclareDead)
