@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
@@ -27,6 +27,7 @@ TIME_MAX = 2**63
 
 Check = Callable[[Any], str]
 """Return what is wrong with a value, or ""."""
+InMeasure = Callable[[tuple[Any, ...]], bool]
 
 
 def fault(found: object, kind: type[msgspec.Struct] | None = None) -> str:
@@ -62,19 +63,20 @@ def _of_struct(kind: type[msgspec.Struct]) -> Check:
     )
     rule = RULES.get(kind, lambda _: "")
     flat = not any(_nests(hints[name]) for name in names)
-    known: set[tuple[type, ...]] = set()
+    known: dict[tuple[type, ...], InMeasure] = {}
 
     def check(one: Any) -> str:
         values = values_of(one)
         types_of = tuple(map(type, values))
-        if types_of in known and _in_measure(values):
+        in_measure = known.get(types_of)
+        if in_measure is not None and in_measure(values):
             return rule(one)
         for name, value, wrong_with in zip(names, values, checks, strict=True):
             wrong = wrong_with(value)
             if wrong:
                 return f"{kind.__name__}.{name}: {wrong}"
         if flat:
-            known.add(types_of)
+            known[types_of] = _in_measure(types_of)
         return rule(one)
 
     return check
@@ -89,18 +91,31 @@ def _nests(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
 
 
-def _in_measure(values: tuple[Any, ...]) -> bool:
-    for value in values:
-        kind = type(value)
-        if kind is Decimal:
-            if _decimal(value):
+def _in_measure(kinds: tuple[type, ...]) -> InMeasure:
+    """Return the check of values whose types are right: False where one may be out of measure.
+
+    A hedge waits for it: what can be asked of all of a kind at once is.
+    """
+    decimals, ints, texts = (_those_of(kinds, kind) for kind in (Decimal, int, str))
+
+    def check(values: tuple[Any, ...]) -> bool:
+        for number in decimals(values):
+            if not (number.is_finite() and -DIGITS_MAX < number.adjusted() < DIGITS_MAX):
                 return False
-        elif kind is str:
-            if len(value) > TEXT_MAX:
+        for count in ints(values):
+            if not -TIME_MAX < count < TIME_MAX:
                 return False
-        elif kind is int and not -TIME_MAX < value < TIME_MAX:
-            return False
-    return True
+        return len("".join(texts(values))) <= TEXT_MAX
+
+    return check
+
+
+def _those_of(kinds: tuple[type, ...], kind: type) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """Return what picks the values of one type."""
+    places = [place for place, one in enumerate(kinds) if one is kind]
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: tuple(values[place] for place in places)
 
 
 def _of_hint(hint: Any) -> Check:
