@@ -10,10 +10,16 @@ from urllib.parse import quote, quote_plus
 
 KEY = "Mark3r-KEY-a+b/c=d&e%f"
 SECRET = "Mark3r-SECRET-q\"u'o\\te$x"
+OTHERS = ("sim-key", "sim-secret", "toy-key-4711", "toy-secret-0815", "canarycanary")
+"""The keys of the other suites: the simulators', the example venue's, the notifiers' tokens."""
 PIECES = 12
 """A piece of a key as long as this is a leak too."""
 MEANT = frozenset({"secrets", "venue.json"})
 """Where keys are meant to be: the user's secret files, and what the venue is told."""
+GIVEN = frozenset({".py", ".toml"})
+"""Where a test writes those of the other suites down itself: sources and configurations."""
+SHORT = 8
+"""An encoded piece of fewer bytes is found by chance."""
 PLANTED = "planted"
 """Where the tests of this search hide what it is to find."""
 FILES_MIN, BYTES_MIN, KEYS_MIN = 200, 5_000_000, 20
@@ -42,18 +48,20 @@ def forms(marker: str) -> tuple[bytes, ...]:
             found.add(text[4:-4] if shift else text[:-4])
     digits = marker.encode().hex()
     found |= {digits.encode(), digits.upper().encode(), marker.encode("utf-16-le")}
-    return tuple(sorted(found))
+    return tuple(sorted(form for form in found if len(form) >= min(SHORT, len(marker))))
 
 
-def leaks_in(path: Path, chunk_bytes: int = CHUNK) -> Iterator[str]:
+def leaks_in(
+    path: Path, chunk_bytes: int = CHUNK, markers: tuple[str, ...] = (KEY, SECRET)
+) -> Iterator[str]:
     """Yield each marker that a file holds, with its surroundings; however large the file is."""
-    margin = max(len(form) for marker in (KEY, SECRET) for form in forms(marker))
+    margin = max(len(form) for marker in markers for form in forms(marker))
     told: set[str] = set()
     with path.open("rb") as file:
         before = b""
         while chunk := file.read(chunk_bytes):
             data = before + chunk
-            for marker in (KEY, SECRET):
+            for marker in markers:
                 form = next((one for one in forms(marker) if one in data), None)
                 if form is not None and marker not in told:
                     told.add(marker)
@@ -86,7 +94,8 @@ def sweep(folder: Path) -> Iterable[str]:
             continue
         searched += 1
         size += path.stat().st_size
-        found += leaks_in(path)
+        others = () if path.suffix in GIVEN else OTHERS
+        found += leaks_in(path, markers=(KEY, SECRET, *others))
     print(f"searched {searched:,} files, {size:,} bytes, of a run with {keys} keys in it")
     assert searched >= FILES_MIN and size >= BYTES_MIN, "nothing was left to be searched"
     assert keys >= KEYS_MIN, "hardly a key was in use"

@@ -24,6 +24,7 @@ from markers import (
     FILES_MIN,
     KEY,
     KEYS_MIN,
+    OTHERS,
     PLANTED,
     SECRET,
     files,
@@ -191,12 +192,21 @@ def test_a_run_without_a_leak_passes(planted: Path) -> None:
     assert not sweep(a_run(planted))
 
 
-@pytest.mark.parametrize("marker", [KEY, SECRET], ids=["key", "secret"])
+@pytest.mark.parametrize("marker", [KEY, SECRET, *OTHERS])
 def test_a_leak_of_any_form_is_found(planted: Path, marker: str) -> None:
     for number, form in enumerate(forms(marker)):
         path = planted / f"leak-{number}"
         path.write_bytes(b"\0" * 5 + form + b"tail")
-        assert list(leaks_in(path)), form
+        assert list(leaks_in(path, markers=(marker,))), form
+
+
+@pytest.mark.parametrize("marker", OTHERS)
+def test_a_key_of_another_suite_is_found_where_no_test_wrote_it(planted: Path, marker: str) -> None:
+    a_run(planted)
+    (planted / "hedge.toml").write_text(f'api_key = "{marker}"')
+    assert not sweep(planted)
+    (planted / "run.log").write_text(f"signed with {marker}")
+    assert sweep(planted)
 
 
 def test_a_leak_across_two_reads_is_found(planted: Path) -> None:
