@@ -4,6 +4,7 @@ Method: Hypothesis draws steps, prices, minimums, fees and multipliers; a failur
 
 from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
 
+import msgspec
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -222,6 +223,26 @@ def test_hedges_of_an_inventory_add_up_and_never_over_hedge(drawn, lots):
         raise AssertionError("5,000 hedges and no end")
     left = inventory * terms.hedge_ratio + position
     assert 0 <= left < max(lot, exposure.hedge_min(terms, price))
+
+
+@given(hedges(), st.integers(0, 400), st.decimals(-3, 3, places=7), st.booleans())
+def test_a_position_off_the_grid_is_hedged_as_well_as_whole_lots_can(drawn, lots, off, exempt):
+    """What somebody else traded, or a lot that was changed, may lie between two lots."""
+    terms, price = drawn
+    venue = msgspec.structs.replace(terms.futures.instrument, reduce_only_below_min=exempt)
+    futures = msgspec.structs.replace(terms.futures, instrument=venue)
+    terms = msgspec.structs.replace(terms, futures=futures)
+    lot, ratio = terms.futures.instrument.lot, terms.hedge_ratio
+    inventory = lots * terms.spot.instrument.lot
+    position = off * lot
+    change = futures_task.need(Mode.INVENTORY, inventory, position, terms, price)
+    assert change % lot == 0
+    gap = inventory * ratio + position + change
+    assert gap < lot and (gap >= 0 or position + change > -lot)
+    if -change >= exposure.hedge_min(terms, price):
+        hedge = futures_task.plan(change, position, terms, price)
+        assert hedge is not None, "a hedge that is large enough is never held up"
+        assert hedge.quantity % lot == 0 and hedge.quantity > 0
 
 
 @given(VALUES, VALUES, RATIOS, STEPS)

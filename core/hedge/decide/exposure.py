@@ -5,7 +5,7 @@ import functools
 from decimal import Decimal
 
 from hedge.decide.terms import HedgeTerms, InventoryRule
-from hedge.model.numbers import BPS, ZERO, floor_to
+from hedge.model.numbers import BPS, floor_to
 
 EXPOSURE_SHARE = Decimal("0.005")
 EXPOSURE_QUOTE = Decimal(500)
@@ -62,11 +62,6 @@ def classify(
     if inventory <= 0:
         return Books.NAKED_SHORT
     return Books.UNDER_HEDGED if delta(inventory, position, ratio) > 0 else Books.OVER_HEDGED
-
-
-def target_position(inventory: Decimal, ratio: Decimal, lot: Decimal) -> Decimal:
-    """Return where the futures leg belongs: -S x ratio, never a coin more short than that."""
-    return -floor_to(max(inventory, ZERO) * ratio, lot)
 
 
 def target_inventory(usd: Decimal, spot_mid: Decimal, terms: HedgeTerms) -> Decimal:

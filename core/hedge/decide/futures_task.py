@@ -8,7 +8,7 @@ from hedge.decide import exposure
 from hedge.decide.mode import Mode
 from hedge.decide.terms import HedgeTerms
 from hedge.model import Side
-from hedge.model.numbers import ZERO, floor_to
+from hedge.model.numbers import ZERO, ceil_to, floor_to
 
 WIDEN = (
     Decimal(1),
@@ -29,13 +29,12 @@ class Hedge(msgspec.Struct, frozen=True, kw_only=True):
 def target(
     mode: Mode, inventory: Decimal, position: Decimal, terms: HedgeTerms, price: Decimal
 ) -> Decimal:
-    """Return where the position belongs; in LIQUIDATION it may only rise towards zero.
+    """Return how short the position may be: -S x ratio; in LIQUIDATION it may only rise to zero.
 
     Coins that are too few to be sold keep no hedge there: both legs end flat or dust. A ``price``
     of zero is one not known yet.
     """
-    lot = terms.futures.instrument.lot
-    wanted = exposure.target_position(inventory, terms.hedge_ratio, lot)
+    wanted = -max(inventory, ZERO) * terms.hedge_ratio
     if mode is Mode.LIQUIDATION:
         if price and inventory < terms.spot.instrument.smallest_order(price):
             wanted = ZERO
@@ -46,12 +45,15 @@ def target(
 def need(
     mode: Mode, inventory: Decimal, position: Decimal, terms: HedgeTerms, price: Decimal
 ) -> Decimal:
-    """Return the signed change that is missing, whole lots only."""
+    """Return the signed change that is missing, whole lots only, never a coin too short.
+
+    The position itself may lie off the grid: somebody else's trade, a lot that was changed.
+    """
     lot = terms.futures.instrument.lot
-    change = target(mode, inventory, position, terms, price) - position
-    if not change:
-        return ZERO
-    return floor_to(change, lot) if change >= 0 else -floor_to(-change, lot)
+    change = ceil_to(target(mode, inventory, position, terms, price) - position, lot)
+    if change > 0:
+        return min(change, floor_to(-position, lot))
+    return change or ZERO
 
 
 def plan(
@@ -64,15 +66,17 @@ def plan(
     """Return the next order for ``change``, or None when no venue would take it.
 
     What shrinks the position is reduce-only, stops at zero, and is exempt from the minimum; what
-    enlarges it stops at ``cap`` coins. A long that is too small to be sold alone, where there is
-    no such exemption, is sold together with what is to be short.
+    enlarges it stops at ``cap`` coins. A long that is too small to be sold alone (less than a lot,
+    or than the minimum where there is no such exemption) is sold with what is to be short.
     """
     instrument = terms.futures.instrument
     if not change:
         return None
     side = Side.BUY if change > 0 else Side.SELL
     exempt = instrument.reduce_only_below_min
-    through = position > 0 and not exempt and position < exposure.hedge_min(terms, price) <= -change
+    least = exposure.hedge_min(terms, price)
+    alone = instrument.lot if exempt else least
+    through = ZERO < position < alone and least <= -change
     shrinking = position * change < 0 and not through
     quantity = min(abs(change), abs(position)) if shrinking else abs(change)
     if cap is not None and not shrinking:
@@ -86,7 +90,6 @@ def plan(
     if not quantity:
         return None
     if not (shrinking and exempt):
-        least = exposure.hedge_min(terms, price)
         if quantity < least:
             return None
         rest = floor_to(abs(change) - quantity, instrument.lot)
