@@ -65,9 +65,9 @@ class CcxtVenue(Session):
 
     async def begin(self) -> None:
         """Follow the venue's clock."""
+        self.stack.push_async_callback(self._hang_up)
         for line in self._lines.values():
             keep_connections(line.exchange)
-        self.stack.push_async_callback(self._hang_up)
         await self._look_at_clock()
         self.start(self.every(CLOCK_EVERY, self._look_at_clock))
 
