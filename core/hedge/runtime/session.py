@@ -31,8 +31,10 @@ from hedge.errors import (
     Malformed,
     Missing,
     OutcomeUnknown,
+    Refused,
     SafetyRefusal,
     Unreachable,
+    redacted,
 )
 from hedge.journal import boot_id
 from hedge.journal.committer import Committer, InlineCommitter, ThreadCommitter
@@ -47,6 +49,7 @@ from hedge.model.numbers import MINUTE, SECOND
 from hedge.plugins.host import PluginHost
 from hedge.roles import AccountCheck, Can, Clock, MarketFeed, OrderGateway
 from hedge.runtime import picture
+from hedge.runtime.continuity import same_accounts, same_instruments
 from hedge.runtime.effects import Effects
 from hedge.runtime.pump import Pump
 from hedge.runtime.recorder import Recorder
@@ -141,11 +144,11 @@ class Session:
         before, last_at = self._replay()
         if self._clock.virtual:
             self._clock.begin_at(last_at)
-        _same_instruments(terms, before, self.engine)
-        _same_accounts(terms, before, self.engine)
+        same_instruments(terms, before, self.engine)
+        same_accounts(terms, before, self.engine)
         self._objections = await self._judge_keys()
         futures = terms.futures.instrument.symbol
-        await self._read(lambda: self.roles.futures_gateway.prepare(futures, terms.limits.leverage))
+        self._unprepared = await self._prepare(futures, terms.limits.leverage)
         committer = self._committer()
         self.pump = Pump(self.engine, self.log, committer, fail=self.fail)
         self.pump.watchers.extend(watchers)
@@ -185,9 +188,26 @@ class Session:
             rights = await self._read(check.read_key_rights)
             account = self.plan.resolved.settings.accounts.get(ref.account_name)
             found += objections(ref, rights, account, self._host.environment(ref.venue))
-        if found and not (self.engine.inventory or self.engine.position):
+        if found and not self._holds:
             raise SafetyRefusal("\n".join(found))
         return found
+
+    async def _prepare(self, symbol: str, leverage: int) -> str:
+        """Set leverage and mode; where the venue will not, return why (an open hedge goes on)."""
+        try:
+            await self._read(lambda: self.roles.futures_gateway.prepare(symbol, leverage))
+        except Limited:
+            raise
+        except Refused as error:
+            if not self._holds:
+                raise
+            return redacted(str(error))
+        return ""
+
+    @property
+    def _holds(self) -> bool:
+        """Return whether the journal says that a hedge is open, or a part of one."""
+        return bool(self.engine.inventory or self.engine.position)
 
     @property
     def _dry(self) -> bool:
@@ -349,6 +369,8 @@ class Session:
         self._restarts()
         if self._objections:
             self._alarm("KEY_RIGHTS", "page", "; ".join(self._objections))
+        if self._unprepared:
+            self._alarm("NOT_PREPARED", "page", self._unprepared)
         spot, futures = terms.spot.instrument.symbol, terms.futures.instrument.symbol
         short = (Leg.FUTURES, futures)
         # To begin to listen is to read: a listing, the last settlement.
@@ -436,32 +458,6 @@ class Session:
     def _release(self) -> None:
         while self._held:
             self._held.pop().release()
-
-
-def _same_instruments(terms: HedgeTerms, before: HedgeTerms | None, engine: Engine) -> None:
-    """Refuse to go on with an open hedge whose instrument has changed its units (F38)."""
-    if before is None or not (engine.inventory or engine.position):
-        return
-    for now, then in ((terms.spot, before.spot), (terms.futures, before.futures)):
-        if now.instrument.fingerprint() != then.instrument.fingerprint():
-            raise SafetyRefusal(
-                f"{now.instrument.symbol} on {now.instrument.venue} has changed its units since"
-                f" this hedge was opened: {then.instrument.fingerprint()} ->"
-                f" {now.instrument.fingerprint()}; unwind it by hand"
-            )
-
-
-def _same_accounts(terms: HedgeTerms, before: HedgeTerms | None, engine: Engine) -> None:
-    """Refuse to look for an open hedge on another account, or on a testnet: it would seem lost."""
-    if before is None or not (engine.inventory or engine.position):
-        return
-    for now, then in ((terms.spot, before.spot), (terms.futures, before.futures)):
-        if then.account and now.account != then.account:
-            raise SafetyRefusal(
-                f"this hedge was opened with {now.instrument.symbol} on the account {then.account}"
-                f" of {now.instrument.venue}, not on {now.account}; unwind it there, or name the"
-                " other hedge otherwise"
-            )
 
 
 def id_prefix(name: str, created_at: int) -> str:

@@ -1,9 +1,10 @@
-"""Goal: an open hedge goes on only where it was opened.
+"""Goal: an open hedge goes on only where it was opened, and there it does.
 
 Method: a session on the simulated venue adopts coins; a second one opens its journal with another
-account in the configuration.
+account in the configuration, or on an account that somebody has set otherwise meanwhile.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hedge.config.plan import RunPlan
 from hedge.config.resolver import resolve
 from hedge.decide import events as e
 from hedge.errors import SafetyRefusal
+from hedge.model import PositionMode
 from hedge.plugins.host import load_plugins
 from hedge.runtime.clock import VirtualClock, VirtualLoop
 from hedge.runtime.session import Session
@@ -34,8 +36,18 @@ usd = "1500"
 """
 
 
-def live(folder: Path, *, spot: str = "", futures: str = "", adopt: str = "") -> Decimal:
-    """Open the hedge, let it stop, and return the coins it held then."""
+def live(
+    folder: Path,
+    *,
+    spot: str = "",
+    futures: str = "",
+    adopt: str = "",
+    then: Callable[[Session, int], None] = lambda _session, _at: None,
+) -> Decimal:
+    """Open the hedge, let it stop, and return the coins it held then.
+
+    ``then`` is what somebody does at the venue when it has ended.
+    """
     path = folder / "hedge.toml"
     path.write_text(CONFIG.format(spot=spot, futures=futures))
     path.chmod(0o600)
@@ -59,6 +71,7 @@ def live(folder: Path, *, spot: str = "", futures: str = "", adopt: str = "") ->
                 e.OperatorAsked(at=clock.now(), verb=e.Verb.STOP, request_id=f"stop {clock.now()}")
             )
             await session.ended
+            then(session, clock.now())
         finally:
             await session.close()
         return session.engine.inventory
@@ -75,3 +88,18 @@ def test_an_open_hedge_is_not_looked_for_on_another_account(tmp_path, leg):
     with pytest.raises(SafetyRefusal, match=r"opened with BTC/USDT.* on the account sim \(local\)"):
         live(tmp_path, **{leg: "@other"})
     assert live(tmp_path) == Decimal("0.1"), "and goes on where it was"
+
+
+def test_an_open_hedge_is_not_left_alone_by_an_account_set_otherwise(tmp_path):
+    def hedge_mode(session: Session, at: int) -> None:
+        assert session.engine.position < 0
+        session.roles.futures_gateway.venue.exchange.set_mode(PositionMode.HEDGE, at)
+
+    alarms: list[str] = []
+
+    def look(session: Session, _at: int) -> None:
+        alarms.extend(session.engine.books.alarms)
+
+    assert live(tmp_path, adopt="0.1", then=hedge_mode) == Decimal("0.1")
+    assert live(tmp_path, then=look) == Decimal("0.1"), "and goes on"
+    assert "NOT_PREPARED" in alarms
