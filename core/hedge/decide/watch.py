@@ -176,10 +176,14 @@ def _reads(engine: "Engine", *, active: bool) -> None:
         engine.untrip("UNREADABLE")
         engine.settle("UNREADABLE")
         engine.due(heard + bound + 1)
-    elif engine.now - max(heard, notes.active_since) > bound:  # a promise that HALT did not make
+        return
+    since = max(heard, notes.active_since)  # HALT has promised less
+    if engine.now - since > bound:
         text = f"the {leg.value} account could not be read for {bound // SECOND} s"
         engine.trip("UNREADABLE", Trip.FREEZE_SPOT, text)
         engine.alarm("UNREADABLE", "page", text)
+    else:
+        engine.due(since + bound + 1)
 
 
 def _doubt(engine: "Engine") -> None:

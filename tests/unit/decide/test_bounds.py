@@ -95,6 +95,22 @@ def test_a_new_action_is_no_answer_of_an_account_that_cannot_be_read(building, l
     assert "UNREADABLE" in building.alarms
 
 
+def test_a_new_action_gives_an_unreadable_account_a_minute_and_not_more(open_desk):
+    """HALT reads less often: what it has not promised is counted from the action on."""
+    desk = open_desk()
+    desk.build()
+    desk.reads = {SPOT: "fail", FUTURES: "fail"}
+    desk.run(20)
+    scaled_at = desk.now
+    desk.verb("scale", usd=D(1_500))
+    while "UNREADABLE" not in desk.alarms:
+        assert desk.wake_at > desk.now
+        desk.now = desk.wake_at  # and not a moment sooner
+        desk.market()
+        desk.timer()
+    assert 60 * SECOND < desk.now - scaled_at < 60.1 * SECOND
+
+
 @pytest.mark.parametrize("leg", [SPOT, FUTURES])
 def test_an_account_that_cannot_be_read_in_halt_is_said_while_its_streams_live(open_desk, leg):
     desk = open_desk()
