@@ -32,6 +32,8 @@ BINANCE_BYBIT, BYBIT_BINANCE = Legs("binance", "bybit"), Legs("bybit", "binance"
 CONFIG, VENUE, SAFETY = 3, 4, 5
 HALTED = {"faults": {"halts": [{"market": "futures", "at_s": 0, "for_s": 10_000_000}]}}
 SPOT_HALTED = {"faults": {"halts": [{"market": "spot", "at_s": 0, "for_s": 10_000_000}]}}
+PADDED = "PAD0000/USDT"
+"""What a server lists that was told of one instrument more."""
 POOR = {"balances": {"USDT": "5"}}
 
 
@@ -55,12 +57,20 @@ class Case:
     """The futures account has a position, which nobody can take out of hedge mode."""
 
 
+SAID = {
+    "binance": (("-2015", "the key is wrong"), ("-1022", "is the secret the key's own?")),
+    "bybit": (("10003", "check the key"), ("10004", "the API secret does not fit the key")),
+}
+"""The venue's code and the mend: of a key it does not know, of a secret that is another's."""
+
+
 def _keys(name: str, legs: Legs, venue: str, dialect: str) -> list[Case]:
     """Return what may be wrong with the key at one leg."""
+    stranger, unfit = SAID[venue]
     return [
-        Case(name=f"{name} key", legs=legs, venue=venue, code=VENUE, words=("key",),
+        Case(name=f"{name} key", legs=legs, venue=venue, code=VENUE, words=stranger,
              secrets=SECRETS),
-        Case(name=f"{name} secret", legs=legs, venue=venue, code=VENUE, words=("secret",),
+        Case(name=f"{name} secret", legs=legs, venue=venue, code=VENUE, words=unfit,
              secrets=(SIM_KEY, SECRETS[1])),
         Case(name=f"{name} without trade right", legs=legs, venue=venue, code=SAFETY,
              words=("key may not trade", "give it the right"),
@@ -81,11 +91,18 @@ def _market(
 REFUSED = [
     *_keys("binance spot", BINANCE_BYBIT, "binance", "binance-spot"),
     *_keys("bybit futures", BINANCE_BYBIT, "bybit", "bybit"),
+    *_keys("bybit spot", BYBIT_BINANCE, "bybit", "bybit"),
     *_keys("binance futures", BYBIT_BINANCE, "binance", "binance-usdm"),
     Case(name="symbol unknown at binance", legs=BINANCE_BYBIT, venue="binance", code=CONFIG,
          words=("DOGE/USDT",), symbol="DOGE/USDT"),
     Case(name="symbol unknown at bybit", legs=BYBIT_BINANCE, venue="bybit", code=CONFIG,
          words=("DOGE/USDT",), symbol="DOGE/USDT"),
+    Case(name="perpetual unknown at bybit", legs=BINANCE_BYBIT, venue="bybit", code=CONFIG,
+         words=(f"{PADDED}:USDT", "choose a symbol"), symbol=PADDED,
+         wrong={"binance-spot": {"padding": 1}}),
+    Case(name="perpetual unknown at binance", legs=BYBIT_BINANCE, venue="binance", code=CONFIG,
+         words=(f"{PADDED}:USDT", "choose a symbol"), symbol=PADDED,
+         wrong={"bybit": {"padding": 1}}),
     _market("bybit futures not trading", BINANCE_BYBIT, "bybit", HALTED, ("trad", PERP)),
     _market("binance futures not trading", BYBIT_BINANCE, "binance-usdm", HALTED, ("trad", PERP)),
     _market("binance spot not trading", BINANCE_BYBIT, "binance-spot", SPOT_HALTED,
@@ -100,6 +117,7 @@ REFUSED = [
     _market("binance futures without margin", BYBIT_BINANCE, "binance-usdm", POOR,
             ("USDT", "transfer")),
     _market("binance spot without cash", BINANCE_BYBIT, "binance-spot", POOR, ("USDT", "transfer")),
+    _market("bybit spot without cash", BYBIT_BINANCE, "bybit", POOR, ("USDT", "transfer")),
 ]  # fmt: skip
 ALLOWED = [
     Case(name="bybit withdrawal allowed", legs=BINANCE_BYBIT, venue="bybit",

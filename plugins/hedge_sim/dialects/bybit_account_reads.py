@@ -8,7 +8,7 @@ from hedge.model.numbers import MS, plain
 from hedge_sim.dialects.bybit_account import STABLE, Ledger
 from hedge_sim.dialects.bybit_books import Books
 from hedge_sim.dialects.bybit_desk import Known, OrderDesk
-from hedge_sim.dialects.bybit_errors import LINEAR, SPOT, Rejection, bad_param
+from hedge_sim.dialects.bybit_errors import LINEAR, SPOT, Rejection, bad_param, unknown_symbol
 from hedge_sim.dialects.bybit_log import log_row
 from hedge_sim.dialects.bybit_market import Markets
 from hedge_sim.dialects.bybit_pages import page, span
@@ -178,13 +178,16 @@ class AccountReads:
         return {"list": [self._ledger.wallet(coins)]}
 
     def fee_rates(self, params: Params) -> Row:
+        """Return the rates of what is listed, whether it trades or not."""
         category, symbol = category_of(params), text_of(params, "symbol")
-        if symbol:
-            found = [self._markets.listing(category, symbol)]
-        else:
-            base = text_of(params, "baseCoin")
-            found = [o for o in self._markets.traded(category) if base in {"", o.base_coin}]
-        rows = [self._ledger.fee_row(one) for one in found]
+        base = "" if symbol else text_of(params, "baseCoin")
+        rows = [
+            self._ledger.fee_row(one)
+            for one in self._markets.listings(category)
+            if symbol in {"", one.symbol} and base in {"", one.base_coin}
+        ]
+        if symbol and not rows:
+            raise unknown_symbol(category, symbol)
         return {"category": category, "list": rows}
 
     def coins(self, params: Params) -> Row:
