@@ -1,5 +1,6 @@
 """`AccountCheck`: what the key may do, how far the clocks are apart, what trading costs."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from hedge.errors import Malformed
@@ -20,13 +21,15 @@ class Check(Role):
     """`hedge.roles.AccountCheck`."""
 
     async def read_key_rights(self) -> KeyRights:
-        return self.rights_of(await self.session.reads.key_info())
+        """Return what the key may do; ``trade`` means every leg that it is used for here."""
+        return self.rights_of(await self.session.reads.key_info(), self.session.legs)
 
     @staticmethod
-    def rights_of(info: KeyInfo) -> KeyRights:
-        """Return the rights; ``trade``: a read-write key that may trade either leg."""
+    def rights_of(info: KeyInfo, legs: Collection[Leg]) -> KeyRights:
+        """Return the rights (docs/v5/user/apikey-info); no ``legs``: either will do."""
+        rights = [_trades(info.permissions, leg) for leg in legs or Leg]
         return KeyRights(
-            trade=info.read_only == 0 and _trades(info.permissions),
+            trade=info.read_only == 0 and (all(rights) if legs else any(rights)),
             withdraw="Withdraw" in info.permissions.wallet,
             ip_bound=bool(info.ips) and ANYWHERE not in info.ips,
             expires_at=_moment(info.expired_at),
@@ -49,12 +52,11 @@ class Check(Role):
         )
 
 
-def _trades(rights: Permissions) -> bool:
-    return (
-        "SpotTrade" in rights.spot
-        or "Order" in rights.contract_trade
-        or "DerivativesTrade" in rights.derivatives
-    )
+def _trades(rights: Permissions, leg: Leg) -> bool:
+    # Not "Derivatives": that says what account it is, and every key of a unified one has it.
+    if leg is Leg.SPOT:
+        return "SpotTrade" in rights.spot
+    return "Order" in rights.contract_trade or "OptionsTrade" in rights.options  # the latter: USDC
 
 
 def _moment(text: str) -> int | None:

@@ -16,6 +16,7 @@ class Gateway(Role):
 
     def __init__(self, context: VenueContext) -> None:
         super().__init__(context)
+        self.session.legs.add(self.leg)
         self._listings: dict[str, Listing] = {}
         _ = self.session.access  # without a key there is no gateway: said before anything opens
 

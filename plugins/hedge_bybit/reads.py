@@ -60,7 +60,7 @@ class Permissions(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     contract_trade: list[str] = []
     spot: list[str] = []
     wallet: list[str] = []
-    derivatives: list[str] = []
+    options: list[str] = []
 
 
 class KeyInfo(Row, frozen=True, kw_only=True):

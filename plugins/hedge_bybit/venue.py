@@ -47,6 +47,8 @@ class BybitVenue(Session):
         self.settings: BybitSettings = context.settings
         self.offset = ClockOffset(context.clock)
         self.own = OwnOrders()
+        self.legs: set[Leg] = set()
+        """The legs whose orders this account is used for."""
         self.prepared: set[str] = set()
         """Perpetuals whose mode was read: what a question about the mode is about."""
         hosts = self.settings.hosts

@@ -99,7 +99,7 @@ class Line:
 def test_the_official_signature_vectors():
     """From binance-spot-api-docs: rest-api.md "SIGNED endpoint security", web-socket-api.md."""
     secret = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
-    guard = Guard(Keys(api_key="k", api_secret=secret))
+    guard = Guard(Keys(api_key="k", api_secret=secret), Leg.SPOT)
     query = (
         "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000"
         "&timestamp=1499827319559"

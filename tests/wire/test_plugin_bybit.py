@@ -132,6 +132,16 @@ def test_a_key_that_cannot_trade_is_refused_with_the_mend():
     run(scenario, keys=Keys(trade=False))
 
 
+@pytest.mark.parametrize("only", Leg)
+def test_a_right_to_one_leg_is_none_where_both_are_traded(only):
+    """A key of a unified account says "DerivativesTrade" whatever it may do."""
+
+    async def scenario(desk):
+        assert not (await desk.account_check.read_key_rights()).trade
+
+    run(scenario, keys=Keys(only=only))
+
+
 @pytest.mark.parametrize(
     ("secrets", "code"),
     [

@@ -67,6 +67,7 @@ SAID = {
 def _keys(name: str, legs: Legs, venue: str, dialect: str) -> list[Case]:
     """Return what may be wrong with the key at one leg."""
     stranger, unfit = SAID[venue]
+    other = Leg.FUTURES if name.endswith("spot") else Leg.SPOT
     return [
         Case(name=f"{name} key", legs=legs, venue=venue, code=VENUE, words=stranger,
              secrets=SECRETS),
@@ -75,6 +76,9 @@ def _keys(name: str, legs: Legs, venue: str, dialect: str) -> list[Case]:
         Case(name=f"{name} without trade right", legs=legs, venue=venue, code=SAFETY,
              words=("key may not trade", "give it the right"),
              wrong={dialect: {"keys": Keys(trade=False)}}),
+        Case(name=f"{name} with right to the other leg", legs=legs, venue=venue, code=SAFETY,
+             words=("key may not trade", "give it the right"),
+             wrong={dialect: {"keys": Keys(only=other)}}),
         Case(name=f"{name} with withdrawal right", legs=legs, venue=venue, code=SAFETY,
              words=("can withdraw", "take that right away", "allow_withdraw"),
              wrong={dialect: {"keys": Keys(withdraw=True)}}),
@@ -124,6 +128,10 @@ ALLOWED = [
          wrong={"bybit": {"keys": Keys(withdraw=True)}}, account="allow_withdraw = true"),
     Case(name="binance withdrawal allowed", legs=BINANCE_BYBIT, venue="binance",
          wrong={"binance-spot": {"keys": Keys(withdraw=True)}}, account="allow_withdraw = true"),
+    Case(name="bybit spot with right to it alone", legs=BYBIT_BINANCE, venue="bybit",
+         wrong={"bybit": {"keys": Keys(only=Leg.SPOT)}}),
+    Case(name="bybit futures with right to them alone", legs=BINANCE_BYBIT, venue="bybit",
+         wrong={"bybit": {"keys": Keys(only=Leg.FUTURES)}}),
     Case(name="binance that stutters", legs=BYBIT_BINANCE, venue="binance",
          wrong={"binance-usdm": {"faults": ("busy_server=1,times=2,match=fundingRate",)}}),
     Case(name="bybit that stutters", legs=BINANCE_BYBIT, venue="bybit",

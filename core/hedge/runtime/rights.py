@@ -20,7 +20,8 @@ def objections(
     found = []
     if not rights.trade:
         found.append(
-            f"{ref}: KEY_NO_TRADE: the key may not trade; give it the right to at the venue"
+            f"{ref}: KEY_NO_TRADE: the key may not trade what this hedge trades with it;"
+            " give it the right to at the venue"
         )
     if rights.withdraw and not account.allow_withdraw:
         found.append(

@@ -39,12 +39,12 @@ class KeyRights:
             "enableWithdrawals": keys.withdraw,
             "enableInternalTransfer": False,
             "enableMargin": False,
-            "enableFutures": keys.trade,
+            "enableFutures": keys.may_trade(Leg.FUTURES),
             "permitsUniversalTransfer": False,
             "enableVanillaOptions": False,
             "enableFixApiTrade": False,
             "enableFixReadOnly": False,
-            "enableSpotAndMarginTrading": keys.trade,
+            "enableSpotAndMarginTrading": keys.may_trade(Leg.SPOT),
             "enablePortfolioMarginTrading": False,
         }
 
@@ -71,7 +71,7 @@ class SpotAccount:
                 "buyer": ZERO8,
                 "seller": ZERO8,
             },
-            "canTrade": self._keys.trade,
+            "canTrade": self._keys.may_trade(Leg.SPOT),
             "canWithdraw": self._keys.withdraw,
             "canDeposit": True,
             "brokered": False,

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import msgspec
 
 from hedge.errors import ConfigError
+from hedge.model import Leg
 from hedge_sim.dialects import binance_errors as says
 from hedge_sim.dialects.binance_params import Params
 from hedge_sim.dialects.server import Keys
@@ -41,8 +42,9 @@ class Security(enum.Enum):
 class Guard:
     """Checks requests against the one key of the account."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, leg: Leg) -> None:
         self.keys = keys
+        self.may_trade = keys.may_trade(leg)
         self._is_right = _ed25519(keys.public_key) if keys.public_key else None
 
     @property
@@ -57,7 +59,7 @@ class Guard:
             raise says.bad_key_format()
         if api_key != self.keys.api_key:
             raise says.bad_key()
-        if security is Security.TRADE and not self.keys.trade:
+        if security is Security.TRADE and not self.may_trade:
             raise says.bad_key()
 
     def check_signature(self, payload: str, signature: str) -> None:

@@ -43,7 +43,7 @@ class BinanceDialect:
         self.ping_every_s = PING_USDM_S if self._futures else PING_SPOT_S
         limits = USDM_LIMITS if self._futures else SPOT_LIMITS
         meter = Meter(limits, desk.limit_factor)
-        self._guard = Guard(desk.keys)
+        self._guard = Guard(desk.keys, leg)
         self._gate = Gate(house, desk.faults, self._guard, meter, futures=self._futures)
         self._listings = Listings(house, leg)
         self._market = MarketData(house, self._listings, leg, meter)

@@ -203,7 +203,7 @@ class Gate:
             return
         if not trusted or "apiKey" in params:
             self.guard.check_key(params.get("apiKey", ""), operation.security)
-        elif operation.security is Security.TRADE and not self.guard.keys.trade:
+        elif operation.security is Security.TRADE and not self.guard.may_trade:
             raise says.bad_key()
         if operation.security is Security.KEY:
             return

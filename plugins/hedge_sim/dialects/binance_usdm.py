@@ -94,7 +94,7 @@ class UsdmAccount:
         return (
             {
                 "feeTier": 0,
-                "canTrade": self._keys.trade,
+                "canTrade": self._keys.may_trade(Leg.FUTURES),
                 "canDeposit": True,
                 "canWithdraw": self._keys.withdraw,
                 "updateTime": 0,
@@ -287,7 +287,7 @@ class UsdmAccount:
         """Return ``GET /fapi/v1/accountConfig``."""
         return {
             "feeTier": 0,
-            "canTrade": self._keys.trade,
+            "canTrade": self._keys.may_trade(Leg.FUTURES),
             "canDeposit": True,
             "canWithdraw": self._keys.withdraw,
             "dualSidePosition": self._house.mode is PositionMode.HEDGE,

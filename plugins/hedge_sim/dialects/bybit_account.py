@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any, Final
 
-from hedge.model import Balance, Position, PositionMode, Side
+from hedge.model import Balance, Leg, Position, PositionMode, Side
 from hedge.model.numbers import MS, ZERO, plain
 from hedge_sim.dialects.bybit_errors import LINEAR, SPOT
 from hedge_sim.dialects.bybit_listing import PRICE_MAX, Listing
@@ -193,11 +193,11 @@ class Ledger:
         """Return ``/v5/user/query-api``: what the key may do."""
         keys = self._keys
         permissions: dict[str, Any] = {
-            "ContractTrade": ["Order", "Position"] if keys.trade else [],
-            "Spot": ["SpotTrade"] if keys.trade else [],
+            "ContractTrade": ["Order", "Position"] if keys.may_trade(Leg.FUTURES) else [],
+            "Spot": ["SpotTrade"] if keys.may_trade(Leg.SPOT) else [],
             "Wallet": ["AccountTransfer", "SubMemberTransfer"],
             "Options": [],
-            "Derivatives": ["DerivativesTrade"] if keys.trade else [],
+            "Derivatives": ["DerivativesTrade"],
             "CopyTrading": [],
             "BlockTrade": [],
             "Exchange": ["ExchangeHistory"],

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from hedge.model import Leg
 from hedge_sim.dialects.bybit_errors import (
     Rejection,
     internal_error,
@@ -14,6 +15,7 @@ from hedge_sim.dialects.bybit_errors import (
     outside_window,
 )
 from hedge_sim.dialects.bybit_limits import Limits, Standing
+from hedge_sim.dialects.bybit_listing import LEGS
 from hedge_sim.dialects.bybit_shapes import Row
 from hedge_sim.dialects.faults import Faults
 from hedge_sim.dialects.house import House
@@ -80,8 +82,9 @@ class Gate:
         if self._faults.hit("bad_timestamp", operation):
             raise outside_window(signed, self.now_ms(), window)
 
-    def check_rights(self) -> None:
-        if not self._keys.trade:
+    def check_rights(self, category: str) -> None:
+        """Raise 10005 where the key may not trade the category (not spot: a contract)."""
+        if not self._keys.may_trade(LEGS.get(category, Leg.FUTURES)):
             raise no_permission()
 
     def standing(self, name: str, category: str, operation: str, count: int = 1) -> Standing:

@@ -107,8 +107,8 @@ class Rest:
             return Response("404 page not found", 404, media_type="text/plain")
         self._check(request, path, body)
         params = _params_of(body)
-        self._gate.check_rights()
         category = text_of(params, "category")
+        self._gate.check_rights(category)
         count = self._orders.count(name, params)
         standing = self._gate.standing(name or path, category, path, count)
         if standing.is_over:

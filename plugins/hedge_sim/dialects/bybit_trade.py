@@ -70,7 +70,7 @@ class TradeSession:
             self._check(message, op, name)
             params = args_of(message)[0]
             category = _category(params)
-            self._gate.check_rights()
+            self._gate.check_rights(category)
             count = self._orders.count(name, params)
             standing = self._gate.standing(name, category, op, count)
             if standing.is_over:

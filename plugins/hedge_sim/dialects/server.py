@@ -66,8 +66,13 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     public_key: str = ""
     """PEM of an Ed25519 key; when given, signatures are checked with it."""
     trade: bool = True
+    only: Leg | None = None
+    """The one leg that it may trade; None: both."""
     withdraw: bool = False
     ip_bound: bool = True
+
+    def may_trade(self, leg: Leg) -> bool:
+        return self.trade and self.only in {None, leg}
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

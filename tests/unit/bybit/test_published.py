@@ -168,7 +168,7 @@ def test_rates_and_the_account():
 
 def test_a_read_only_key_bound_to_addresses():
     info = msgspec.convert(fixture("http_get_user_query_api.json")["result"], KeyInfo)
-    rights = Check.rights_of(info)
+    rights = Check.rights_of(info, set(Leg))
     assert not rights.trade and not rights.withdraw and rights.ip_bound
     assert rights.expires_at is None
 
