@@ -1,6 +1,6 @@
 """`AccountCheck`: what the key may do, how far the clocks are apart, what trading costs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from hedge.model import Leg
@@ -28,7 +28,8 @@ class Check(Role):
         rights = self.session.profile.rights
         if rights is None:
             return KeyRights(trade=True, withdraw=True)
-        return rights_of(rights, await self.session.line(self.session.home).read(rights.method))
+        answer = await self.session.line(self.session.home).read(rights.method)
+        return rights_of(rights, answer, self.session.trades)
 
     async def read_clock_offset_ms(self) -> int:
         await self.session.read_clock()
@@ -51,12 +52,15 @@ class Check(Role):
         )
 
 
-def rights_of(rights: Rights, answer: Any) -> KeyRights:
-    """Return what the venue's answer says of the key."""
+def rights_of(rights: Rights, answer: Any, legs: Collection[Leg]) -> KeyRights:
+    """Return what the venue's answer says; ``trade`` means each of ``legs``, or any of no legs."""
     held = set(_words(at_path(answer, rights.path)))
     address = {text.strip().lower() for text in _texts(at_path(answer, rights.ip))}
+    words = {Leg.SPOT: rights.spot, Leg.FUTURES: rights.futures}
+    found = [bool(held.intersection(words[leg])) for leg in legs or Leg]
+    writes = not rights.read_only or str(at_path(answer, rights.read_only)).lower() not in YES
     return KeyRights(
-        trade=bool(held & set(rights.trade)),
+        trade=writes and (all(found) if legs else any(found)),
         withdraw=bool(held & set(rights.withdraw)),
         ip_bound=bool(address - NO_ADDRESS) if rights.ip else None,
     )

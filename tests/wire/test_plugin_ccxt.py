@@ -35,6 +35,7 @@ from hedge.model.numbers import HOUR, SECOND
 from hedge_ccxt import plugin
 from hedge_ccxt.config import CcxtSettings
 from hedge_sim.dialects.faults import Fault
+from hedge_sim.dialects.server import Keys
 
 pytest.importorskip("ccxt.pro")
 
@@ -118,6 +119,15 @@ def test_a_start_reads_and_prepares(venue):
         assert abs(await desk.spot_gateway.read_clock() - desk.clock.now()) < SECOND
 
     run(venue, scenario)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("keys", [Keys(trade=False), Keys(only=Leg.SPOT), Keys(only=Leg.FUTURES)])
+def test_a_key_has_the_right_to_each_leg_or_none(venue, keys):
+    async def scenario(desk):
+        assert not (await desk.account_check.read_key_rights()).trade
+
+    run(venue, scenario, keys=keys)
 
 
 def test_a_simulator_that_no_leg_uses_is_asked_nothing():

@@ -26,7 +26,7 @@ BINANCE = Profile(
     marks="watch_mark_price", mode_from="fetch_position_mode", sets_margin_mode=True,
     profits=Profits(rows="assets", profit="unrealizedProfit", asset="asset"), interval_default_h=8,
     rights=Rights(method="sapiGetAccountApiRestrictions", path="",
-                  trade=("enableSpotAndMarginTrading", "enableFutures"),
+                  spot=("enableSpotAndMarginTrading",), futures=("enableFutures",),
                   withdraw=("enableWithdrawals",), ip="ipRestrict"),
     local={
         "spot": {"public": f"{HTTP}/api/v3", "private": f"{HTTP}/api/v3", "sapi": f"{HTTP}/sapi/v1",

@@ -34,7 +34,7 @@ BYBIT = Profile(
     trades_window_h=7 * 24, page=100, marks="watch_ticker", mode_from="positions",
     pays_positive=True, paid_on="execQty",
     rights=Rights(method="privateGetV5UserQueryApi", path="result.permissions",
-                  trade=("SpotTrade", "Order", "DerivativesTrade"), withdraw=("Withdraw",),
-                  ip="result.ips"),
+                  spot=("SpotTrade",), futures=("Order", "OptionsTrade"),
+                  withdraw=("Withdraw",), ip="result.ips", read_only="result.readOnly"),
     local={"spot": WS, "futures": WS},
 )  # fmt: skip

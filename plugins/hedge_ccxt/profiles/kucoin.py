@@ -21,6 +21,6 @@ KUCOIN = Profile(
     paid_on="positionQty", profits=Profits(rows="data", profit="unrealisedPNL", asset="currency"),
     mode_from="fetch_position_mode", sets_margin_mode=True, order_params={"marginMode": "{MODE}"},
     rights=Rights(method="privateGetUserApiKey", path="data.permission",
-                  trade=("Spot", "Futures", "Unified"), withdraw=("Withdrawal", "Transfer"),
-                  ip="data.ipWhitelist"),
+                  spot=("Spot", "Unified"), futures=("Futures", "Unified"),
+                  withdraw=("Withdrawal", "Transfer"), ip="data.ipWhitelist"),
 )  # fmt: skip

@@ -22,6 +22,6 @@ OKX = Profile(
     profits=Profits(rows="data.0.details", profit="upl", asset="ccy"),
     marks="watch_mark_price", mode_from="fetch_position_mode",
     leverage_params={"mgnMode": "{mode}"}, order_params={"marginMode": "{mode}"},
-    rights=Rights(method="privateGetAccountConfig", path="data.0.perm", trade=("trade",),
-                  withdraw=("withdraw",), ip="data.0.ip"),
+    rights=Rights(method="privateGetAccountConfig", path="data.0.perm",
+                  spot=("trade",), futures=("trade",), withdraw=("withdraw",), ip="data.0.ip"),
 )  # fmt: skip

@@ -25,9 +25,13 @@ class Rights(msgspec.Struct, frozen=True, kw_only=True):
 
     method: str
     path: str
-    trade: tuple[str, ...]
+    spot: tuple[str, ...]
+    """Words of a right to trade spot."""
+    futures: tuple[str, ...]
     withdraw: tuple[str, ...]
     ip: str = ""
+    read_only: str = ""
+    """Path of what is true, or 1, of a key that may change nothing, whatever else it says."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

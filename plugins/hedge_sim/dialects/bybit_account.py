@@ -192,9 +192,10 @@ class Ledger:
     def key(self) -> Row:
         """Return ``/v5/user/query-api``: what the key may do."""
         keys = self._keys
+        # A key that only reads has the rights it was given; that it only reads stands beside them.
         permissions: dict[str, Any] = {
-            "ContractTrade": ["Order", "Position"] if keys.may_trade(Leg.FUTURES) else [],
-            "Spot": ["SpotTrade"] if keys.may_trade(Leg.SPOT) else [],
+            "ContractTrade": ["Order", "Position"] if keys.only is not Leg.SPOT else [],
+            "Spot": ["SpotTrade"] if keys.only is not Leg.FUTURES else [],
             "Wallet": ["AccountTransfer", "SubMemberTransfer"],
             "Options": [],
             "Derivatives": ["DerivativesTrade"],
