@@ -1,6 +1,10 @@
 """A plugin's half of a socket, for the tests of `Socket`."""
 
+import contextlib
 import random
+
+from hand_clock import HandClock, until
+from ws_server import WsServer
 
 from hedge.model import StreamAlive, StreamDown, StreamKind, StreamUp
 from hedge.transport import Socket, SocketLimits
@@ -12,7 +16,7 @@ class Desk:
     """A plugin's half of a socket: it remembers what it was told."""
 
     def __init__(self, server, clock, *, limits=None, **hooks):
-        self.clock = clock
+        self.server, self.clock = server, clock
         self.frames = []
         self.by_line = []
         self.troubles = []
@@ -40,3 +44,13 @@ class Desk:
 
     def kinds(self, kind):
         return [trouble for trouble in self.troubles if trouble.kind is kind]
+
+
+@contextlib.asynccontextmanager
+async def whole(**options):
+    """Yield a `Desk` with a server and a clock of its own, once its first line is whole."""
+    async with WsServer() as server:
+        desk = Desk(server, HandClock(), **options)
+        async with desk.socket:
+            await until(lambda: desk.socket.ready)
+            yield desk

@@ -9,7 +9,7 @@ import socket as sockets
 
 import pytest
 from hand_clock import MS, HandClock, run, turns, until, until_after
-from socket_desk import DOWN, UP, Desk
+from socket_desk import DOWN, UP, Desk, whole
 from ws_server import WsServer, behave, hang_up_unanswered
 
 from hedge.errors import ConfigError, Unreachable
@@ -398,26 +398,23 @@ def test_a_socket_that_nothing_keeps_any_more_says_so():
 
 def test_many_lives_leave_no_task_no_line_and_no_timer_behind():
     async def main():
-        async with WsServer() as server:
-            clock = HandClock()
-            desk = Desk(server, clock)
-            async with desk.socket as socket:
-                await until(lambda: socket.ready)
-                tasks, timers = len(asyncio.all_tasks()), len(clock.due)
-                for n in range(30):
-                    line = socket.line
-                    if n % 2:
-                        socket.rotate("again")
-                    else:
-                        server.alive[-1].reset()
-                    await until_after(
-                        clock, lambda line=line: socket.ready and socket.line is not line, ms=1_000
-                    )
-                    clock.advance(11_000)
-                    await until(lambda: len(server.alive) == 1)
-                    await turns(20)
-                assert len(asyncio.all_tasks()) <= tasks
-                assert len(clock.due) <= timers + 1
-                assert len(socket.lines) == 1 and len(socket._lines) == 1
+        async with whole() as desk:
+            server, clock, socket = desk.server, desk.clock, desk.socket
+            tasks, timers = len(asyncio.all_tasks()), len(clock.due)
+            for n in range(30):
+                line = socket.line
+                if n % 2:
+                    socket.rotate("again")
+                else:
+                    server.alive[-1].reset()
+                await until_after(
+                    clock, lambda line=line: socket.ready and socket.line is not line, ms=1_000
+                )
+                clock.advance(11_000)
+                await until(lambda: len(server.alive) == 1)
+                await turns(20)
+            assert len(asyncio.all_tasks()) <= tasks
+            assert len(clock.due) <= timers + 1
+            assert len(socket.lines) == 1 and len(socket._lines) == 1
 
     run(main())

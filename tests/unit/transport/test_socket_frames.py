@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from hand_clock import HandClock, run, until, until_after
-from socket_desk import DOWN, UP, Desk
+from socket_desk import DOWN, UP, Desk, whole
 from ws_server import CONTINUATION, TEXT, WsServer, frame
 
 from hedge.errors import Unreachable
@@ -25,19 +25,17 @@ def test_a_callback_that_raises_loses_its_message_and_nothing_else():
                 bytes(view), AssertionError
             )("bad")
 
-        async with WsServer() as server:
-            desk = Desk(server, HandClock(), on_frame=on_frame)
-            async with desk.socket as socket:
-                await until(lambda: socket.ready)
-                for text in ("1", "2", "3", "4"):
-                    server.peers[0].text(text)
-                await until(lambda: len(got) == 4)
-                await until(lambda: len(desk.troubles) == 4)
-                assert socket.ready and socket.connects == 1 and desk.states == [UP]
-                assert socket.troubles[TroubleKind.FRAME] == 4
-                assert isinstance(desk.troubles[0].error, KeyError)
-                socket.send(b"still here")
-                await until(lambda: server.peers[0].got)
+        async with whole(on_frame=on_frame) as desk:
+            server, socket = desk.server, desk.socket
+            for text in ("1", "2", "3", "4"):
+                server.peers[0].text(text)
+            await until(lambda: len(got) == 4)
+            await until(lambda: len(desk.troubles) == 4)
+            assert socket.ready and socket.connects == 1 and desk.states == [UP]
+            assert socket.troubles[TroubleKind.FRAME] == 4
+            assert isinstance(desk.troubles[0].error, KeyError)
+            socket.send(b"still here")
+            await until(lambda: server.peers[0].got)
 
     run(main())
 
@@ -50,17 +48,14 @@ def test_sinks_that_raise_harm_nothing():
         def on_frame(_line, _view):
             raise ValueError("bad")
 
-        async with WsServer() as server:
-            clock = HandClock()
-            desk = Desk(server, clock, on_frame=on_frame, on_state=refuse, on_trouble=refuse)
-            async with desk.socket as socket:
-                await until(lambda: socket.ready)
-                server.peers[0].text("x")
-                server.peers[0].text("y")
-                await until(lambda: socket.troubles[TroubleKind.FRAME] == 2)
-                server.peers[0].reset()
-                await until(lambda: not socket.ready)
-                await until_after(clock, lambda: socket.ready)
+        async with whole(on_frame=on_frame, on_state=refuse, on_trouble=refuse) as desk:
+            server, socket = desk.server, desk.socket
+            server.peers[0].text("x")
+            server.peers[0].text("y")
+            await until(lambda: socket.troubles[TroubleKind.FRAME] == 2)
+            server.peers[0].reset()
+            await until(lambda: not socket.ready)
+            await until_after(desk.clock, lambda: socket.ready)
 
     complaints = []
     run(main(), complaints)
@@ -69,32 +64,26 @@ def test_sinks_that_raise_harm_nothing():
 
 def test_a_burst_is_delivered_whole_and_in_order():
     async def main():
-        async with WsServer() as server:
-            desk = Desk(server, HandClock())
-            async with desk.socket as socket:
-                await until(lambda: socket.ready)
-                expected = [str(n).encode() for n in range(5_000)]
-                server.peers[0].raw(b"".join(map(frame, expected)))
-                await until(lambda: len(desk.frames) == 5_000)
-                assert desk.frames == expected
+        async with whole() as desk:
+            expected = [str(n).encode() for n in range(5_000)]
+            desk.server.peers[0].raw(b"".join(map(frame, expected)))
+            await until(lambda: len(desk.frames) == 5_000)
+            assert desk.frames == expected
 
     run(main())
 
 
 def test_fragments_are_put_together_and_a_ping_between_them_is_answered():
     async def main():
-        async with WsServer() as server:
-            desk = Desk(server, HandClock())
-            async with desk.socket as socket:
-                await until(lambda: socket.ready)
-                peer = server.peers[0]
-                peer.raw(frame(b'{"a":', TEXT, fin=False))
-                peer.ping(b"are you there?")
-                peer.raw(frame(b"1", CONTINUATION, fin=False) + frame(b"}", CONTINUATION))
-                peer.raw(frame(b"\x01\x02", 0x2))
-                await until(lambda: len(desk.frames) == 2)
-                assert desk.frames == [b'{"a":1}', b"\x01\x02"]
-                await until(lambda: peer.pongs == [b"are you there?"])
+        async with whole() as desk:
+            peer = desk.server.peers[0]
+            peer.raw(frame(b'{"a":', TEXT, fin=False))
+            peer.ping(b"are you there?")
+            peer.raw(frame(b"1", CONTINUATION, fin=False) + frame(b"}", CONTINUATION))
+            peer.raw(frame(b"\x01\x02", 0x2))
+            await until(lambda: len(desk.frames) == 2)
+            assert desk.frames == [b'{"a":1}', b"\x01\x02"]
+            await until(lambda: peer.pongs == [b"are you there?"])
 
     run(main())
 
@@ -124,17 +113,14 @@ def test_fragments_are_put_together_and_a_ping_between_them_is_answered():
 )
 def test_what_breaks_the_protocol_or_its_bounds_drops_the_line_and_only_that(bad, kept):
     async def main():
-        async with WsServer() as server:
-            clock = HandClock()
-            desk = Desk(server, clock, limits=SocketLimits(message_bytes_max=1_000))
-            async with desk.socket as socket:
-                await until(lambda: socket.ready)
-                server.peers[0].raw(bad)
-                await until(lambda: desk.states == [UP, DOWN])
-                await until(lambda: desk.kinds(TroubleKind.PROTOCOL))
-                await until_after(clock, lambda: socket.ready)
-                server.alive[-1].text("on")
-                await until(lambda: desk.frames == [*kept, b"on"])
+        async with whole(limits=SocketLimits(message_bytes_max=1_000)) as desk:
+            server = desk.server
+            server.peers[0].raw(bad)
+            await until(lambda: desk.states == [UP, DOWN])
+            await until(lambda: desk.kinds(TroubleKind.PROTOCOL))
+            await until_after(desk.clock, lambda: desk.socket.ready)
+            server.alive[-1].text("on")
+            await until(lambda: desk.frames == [*kept, b"on"])
 
     run(main())
 
@@ -142,14 +128,11 @@ def test_what_breaks_the_protocol_or_its_bounds_drops_the_line_and_only_that(bad
 def test_a_view_that_is_kept_fails_where_it_is_used():
     async def main():
         kept = []
-        async with WsServer() as server:
-            desk = Desk(server, HandClock(), on_frame=lambda _, view: kept.append(view))
-            async with desk.socket as socket:
-                await until(lambda: socket.ready)
-                server.peers[0].text("first")
-                await until(lambda: kept)
-                with pytest.raises(ValueError, match="released"):
-                    bytes(kept[0])
+        async with whole(on_frame=lambda _, view: kept.append(view)) as desk:
+            desk.server.peers[0].text("first")
+            await until(lambda: kept)
+            with pytest.raises(ValueError, match="released"):
+                bytes(kept[0])
 
     run(main())
 

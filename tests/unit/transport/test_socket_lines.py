@@ -5,7 +5,7 @@ Method: a server on loopback that keeps still; the clock moves only when the tes
 import asyncio
 
 from hand_clock import MS, HandClock, run, turns, until, until_after
-from socket_desk import ALIVE, DOWN, UP, Desk
+from socket_desk import ALIVE, DOWN, UP, Desk, whole
 from ws_server import WsServer, behave, hang_up_unanswered
 
 from hedge.transport import SocketLimits, TroubleKind
@@ -15,49 +15,43 @@ from hedge.transport import SocketLimits, TroubleKind
 
 def test_a_half_open_connection_is_found_and_replaced():
     async def main():
-        async with WsServer() as server:
-            clock = HandClock()
-            limits = SocketLimits(ping_idle_ms=10_000, pong_timeout_ms=5_000)
-            desk = Desk(server, clock, limits=limits)
-            async with desk.socket as socket:
-                await until(lambda: socket.ready)
-                peer = server.peers[0]
-                peer.deafen()
-                clock.advance(9_999)
-                await turns(50)
-                assert socket.ready
-                clock.advance(5_002)
-                await until(lambda: desk.states == [UP, DOWN])
-                assert desk.news[1].why == "no pong within pong_timeout_ms=5000"
-                await until_after(clock, lambda: socket.ready)
+        limits = SocketLimits(ping_idle_ms=10_000, pong_timeout_ms=5_000)
+        async with whole(limits=limits) as desk:
+            clock, socket = desk.clock, desk.socket
+            peer = desk.server.peers[0]
+            peer.deafen()
+            clock.advance(9_999)
+            await turns(50)
+            assert socket.ready
+            clock.advance(5_002)
+            await until(lambda: desk.states == [UP, DOWN])
+            assert desk.news[1].why == "no pong within pong_timeout_ms=5000"
+            await until_after(clock, lambda: socket.ready)
 
     run(main())
 
 
 def test_a_pong_or_any_frame_is_proof_that_the_line_lives():
     async def main():
-        async with WsServer() as server:
-            clock = HandClock()
-            desk = Desk(server, clock)
-            async with desk.socket as socket:
-                await until(lambda: socket.ready)
-                peer = server.peers[0]
-                for _ in range(5):
-                    clock.advance(10_000)
-                    pings = len(peer.pings)
-                    await until(lambda pings=pings: len(peer.pings) > pings or not socket.ready)
-                    await until(lambda: socket.line.heard)
-                    clock.advance(5_000)
-                    await turns(20)
-                peer.answer_pings = False
+        async with whole() as desk:
+            clock, socket = desk.clock, desk.socket
+            peer = desk.server.peers[0]
+            for _ in range(5):
+                clock.advance(10_000)
                 pings = len(peer.pings)
-                for n in range(20):
-                    peer.text(str(n))
-                    await until(lambda n=n: len(desk.frames) == n + 1)
-                    clock.advance(4_000)
-                    await turns(5)
-                assert socket.connects == 1 and DOWN not in desk.states
-                assert len(peer.pings) <= pings + 1, "no ping is needed where frames come"
+                await until(lambda pings=pings: len(peer.pings) > pings or not socket.ready)
+                await until(lambda: socket.line.heard)
+                clock.advance(5_000)
+                await turns(20)
+            peer.answer_pings = False
+            pings = len(peer.pings)
+            for n in range(20):
+                peer.text(str(n))
+                await until(lambda n=n: len(desk.frames) == n + 1)
+                clock.advance(4_000)
+                await turns(5)
+            assert socket.connects == 1 and DOWN not in desk.states
+            assert len(peer.pings) <= pings + 1, "no ping is needed where frames come"
 
     run(main())
 
@@ -176,25 +170,22 @@ def test_on_demand_a_line_is_replaced_and_what_waits_on_the_old_one_is_answered(
 
 def test_the_old_line_stays_while_its_successor_fails_and_a_loss_meanwhile_is_told():
     async def main():
-        async with WsServer() as server:
-            clock = HandClock()
-            desk = Desk(server, clock)
-            async with desk.socket as socket:
-                await until(lambda: socket.ready)
-                server.behaviour = hang_up_unanswered
-                socket.rotate("10019")
-                await until_after(clock, lambda: len(desk.kinds(TroubleKind.CONNECT)) >= 4)
-                assert socket.ready and socket.line.number == 1
-                server.peers[0].text("old")
-                await until(lambda: desk.frames == [b"old"])
-                server.peers[0].reset()
-                await until(lambda: desk.states == [UP, DOWN])
-                server.behaviour = behave
-                await until_after(clock, lambda: desk.states == [UP, DOWN, UP])
-                before = socket.connects
-                clock.advance(60_000)
-                await turns()
-                assert socket.connects == before, "the loss of the old line is no wish for more"
+        async with whole() as desk:
+            server, clock, socket = desk.server, desk.clock, desk.socket
+            server.behaviour = hang_up_unanswered
+            socket.rotate("10019")
+            await until_after(clock, lambda: len(desk.kinds(TroubleKind.CONNECT)) >= 4)
+            assert socket.ready and socket.line.number == 1
+            server.peers[0].text("old")
+            await until(lambda: desk.frames == [b"old"])
+            server.peers[0].reset()
+            await until(lambda: desk.states == [UP, DOWN])
+            server.behaviour = behave
+            await until_after(clock, lambda: desk.states == [UP, DOWN, UP])
+            before = socket.connects
+            clock.advance(60_000)
+            await turns()
+            assert socket.connects == before, "the loss of the old line is no wish for more"
 
     run(main())
 
@@ -205,29 +196,23 @@ def test_a_new_line_that_is_about_to_end_as_well_is_replaced_in_its_turn():
             if line.number == 2:
                 desk.socket.rotate("serverShutdown", line)
 
-        async with WsServer() as server:
-            clock = HandClock()
-            desk = Desk(server, clock, resubscribe=resubscribe)
-            async with desk.socket as socket:
-                await until(lambda: socket.ready)
-                socket.rotate("serverShutdown")
-                await until_after(clock, lambda: socket.line.number == 3)
-                assert desk.states.count(UP) == 1 and DOWN not in desk.states
+        async with whole(resubscribe=resubscribe) as desk:
+            socket = desk.socket
+            socket.rotate("serverShutdown")
+            await until_after(desk.clock, lambda: socket.line.number == 3)
+            assert desk.states.count(UP) == 1 and DOWN not in desk.states
 
     run(main())
 
 
 def test_a_dropped_line_is_a_gap():
     async def main():
-        async with WsServer() as server:
-            clock = HandClock()
-            desk = Desk(server, clock)
-            async with desk.socket as socket:
-                await until(lambda: socket.ready)
-                socket.drop("listenKeyExpired")
-                assert not socket.ready
-                await until(lambda: desk.states == [UP, DOWN])
-                assert desk.news[1].why == "listenKeyExpired"
-                await until_after(clock, lambda: desk.states == [UP, DOWN, UP])
+        async with whole() as desk:
+            socket = desk.socket
+            socket.drop("listenKeyExpired")
+            assert not socket.ready
+            await until(lambda: desk.states == [UP, DOWN])
+            assert desk.news[1].why == "listenKeyExpired"
+            await until_after(desk.clock, lambda: desk.states == [UP, DOWN, UP])
 
     run(main())
