@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toy_terms import AT, FUTURES, SPOT, TERMS
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.engine import Engine
-from hedge.decide.terms import HedgeTerms, LegTerms
 from hedge.errors import Malformed
 from hedge.journal import JournalLog, MemoryDisk, read_rows
 from hedge.journal.frame import NAME
@@ -26,8 +26,6 @@ from hedge.model import (
     FillKind,
     FundingPayment,
     FundingRate,
-    Instrument,
-    InstrumentKind,
     Leg,
     Mark,
     OrderReport,
@@ -47,26 +45,7 @@ from hedge.runtime.customs import fault, quote_fault, sound
 from hedge.runtime.pump import Pump
 from hedge.runtime.sinks import account_sink, market_sink
 
-AT = 1_700_000_000 * SECOND
-SPOT, FUTURES = "BTC/USDT", "BTC/USDT:USDT"
 SYMBOLS = {Leg.SPOT: SPOT, Leg.FUTURES: FUTURES}
-
-
-def leg(symbol, kind):
-    return LegTerms(
-        instrument=Instrument(
-            venue="toy", symbol=symbol, kind=kind, base="BTC", quote="USDT", settle="USDT",
-            tick=D("0.1"), lot=D("0.001"),
-        )
-    )  # fmt: skip
-
-
-TERMS = HedgeTerms(
-    name="toy",
-    prefix="H",
-    spot=leg(SPOT, InstrumentKind.SPOT),
-    futures=leg(FUTURES, InstrumentKind.PERPETUAL),
-)
 ODD = st.sampled_from(
     [
         D("NaN"), D("sNaN"), D("Infinity"), D("-Infinity"), D("1e999"), D(-1), D("1e-999"), 0.1,

@@ -14,6 +14,20 @@ from hedge.model import FillKind
 from hedge.model.numbers import HOUR, SECOND
 
 
+def hedged(open_desk, **options):
+    """Return a desk that has built its hedge, whose prices have been looked at since."""
+    desk = open_desk(**options)
+    desk.build()
+    desk.run(70)
+    return desk
+
+
+def quote(desk, *, spot, futures):
+    """Change both legs' prices; the mark goes with the perpetual's."""
+    desk.venue.price = D(spot)
+    desk.venue.futures_price = desk.venue.mark_price = D(futures)
+
+
 def test_losses_freeze_then_lock(open_desk):
     desk = open_desk()
     desk.build()
@@ -57,32 +71,26 @@ def test_a_loss_of_the_day_before_does_not_count(open_desk):
 
 @pytest.mark.parametrize("late", [SPOT, FUTURES])
 def test_a_price_that_comes_two_seconds_after_the_other_legs_is_no_loss(open_desk, late):
-    desk = open_desk(limits={"audit_halt_ms": 1_000})
-    desk.build()
-    desk.run(70)
-    venue = desk.venue
-    for price in (D(110), D(100)) * 20:
-        spot, futures = (venue.price, price) if late is SPOT else (price, venue.price)
-        venue.price, venue.futures_price, venue.mark_price = spot, futures, futures
+    desk = hedged(open_desk, limits={"audit_halt_ms": 1_000})
+    for new in (110, 100) * 20:
+        old = desk.venue.price
+        quote(desk, spot=old if late is SPOT else new, futures=new if late is SPOT else old)
         desk.run(2)
-        venue.price = venue.futures_price = venue.mark_price = price
+        quote(desk, spot=new, futures=new)
         desk.run(7)
     assert "LOSS" not in desk.books.trips and "LOSS" not in desk.alarms
 
 
 @pytest.mark.parametrize("leg", [SPOT, FUTURES])
 def test_an_old_price_shows_no_loss_and_freezes_by_itself_until_it_is_known(open_desk, leg):
-    desk = open_desk()
-    desk.build()
-    desk.run(70)
+    desk = hedged(open_desk)
     desk.quoting[leg] = False
-    desk.venue.price = D(97 if leg is FUTURES else 100)
-    desk.venue.futures_price = desk.venue.mark_price = D(103 if leg is SPOT else 100)
+    quote(desk, spot=97 if leg is FUTURES else 100, futures=103 if leg is SPOT else 100)
     desk.run(120)
     assert "LOSS" not in desk.books.trips and desk.books.trips["DATA_AGE"] >= Trip.FREEZE_SPOT
     desk.start()
     desk.quoting[leg] = True
-    desk.venue.price = desk.venue.futures_price = desk.venue.mark_price = D(97)
+    quote(desk, spot=97, futures=97)
     desk.run(120)
     assert "LOSS" not in desk.books.trips, "both legs had moved"
     desk.venue.futures_price = desk.venue.mark_price = D("99.5")
@@ -92,17 +100,14 @@ def test_an_old_price_shows_no_loss_and_freezes_by_itself_until_it_is_known(open
 
 @pytest.mark.parametrize("leg", [SPOT, FUTURES])
 def test_what_an_old_price_seemed_to_gain_is_no_loss_after_a_restart(open_desk, leg):
-    desk = open_desk()
-    desk.build()
-    desk.run(70)
+    desk = hedged(open_desk)
     desk.quoting[leg] = False
-    desk.venue.price = D(103 if leg is FUTURES else 100)
-    desk.venue.futures_price = desk.venue.mark_price = D(97 if leg is SPOT else 100)
+    quote(desk, spot=103 if leg is FUTURES else 100, futures=97 if leg is SPOT else 100)
     desk.skip(3_700)
     desk.verb("pause")
     desk.verb("resume")
     desk.quoting[leg] = True
-    desk.venue.price = desk.venue.futures_price = desk.venue.mark_price = D(100)
+    quote(desk, spot=100, futures=100)
     desk.start()
     desk.run(120)
     assert "LOSS" not in desk.books.trips
@@ -120,7 +125,7 @@ def test_a_gain_that_only_one_look_of_the_hour_shows_is_no_loss_for_a_day(open_d
     setattr(venue, "price" if late is SPOT else "futures_price", D(100))
     while len(losses.samples) == known:
         desk.run(1)
-    venue.price = venue.futures_price = venue.mark_price = moved
+    quote(desk, spot=moved, futures=moved)
     desk.run(60)
     desk.start()
     desk.run(60)
@@ -182,9 +187,7 @@ def test_fills_that_never_come_switch_off_no_loss_limit_and_are_not_looked_for_f
 
 
 def test_a_loss_that_a_person_has_cleared_lets_the_hedge_be_unwound_until_more_is_lost(open_desk):
-    desk = open_desk()
-    desk.build()
-    desk.run(70)
+    desk = hedged(open_desk)
     desk.venue.futures_price = desk.venue.mark_price = D(103)
     desk.run(40)
     assert desk.books.trips["LOSS"] == Trip.LOCKED

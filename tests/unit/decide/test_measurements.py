@@ -14,6 +14,17 @@ from hedge.decide import steps
 from hedge.decide.mode import Mode
 
 
+@pytest.fixture
+def closing(open_desk):
+    """Return a desk that has unwound, and waits for its last measurement, which does not come."""
+    desk = open_desk(action="single")
+    desk.build()
+    desk.measuring = False
+    desk.funding_goes()
+    desk.work(lambda: desk.mode is Mode.HALT)
+    return desk
+
+
 def test_equity_is_measured_at_both_ends_of_a_run(open_desk):
     desk = open_desk(action="single")
     desk.build()
@@ -22,31 +33,21 @@ def test_equity_is_measured_at_both_ends_of_a_run(open_desk):
     assert [x.label for x in desk.seen(c.ReadEquity)] == ["start", "built", "end"]
 
 
-def test_a_death_in_the_last_measurement_is_made_good_by_the_next_start(open_desk):
-    desk = open_desk(action="single")
-    desk.build()
-    desk.measuring = False
-    desk.funding_goes()
-    desk.work(lambda: desk.mode is Mode.HALT)
-    assert desk.held == (0, 0) and not desk.ended
-    desk.measuring = True
-    desk.start("single", boot="another")
-    desk.unwind()
-    assert desk.exit == (0, "UNWOUND")
-    assert [x.label for x in desk.seen(c.ReadEquity)] == ["start", "built", "end", "end"]
+def test_a_death_in_the_last_measurement_is_made_good_by_the_next_start(closing):
+    assert closing.held == (0, 0) and not closing.ended
+    closing.measuring = True
+    closing.start("single", boot="another")
+    closing.unwind()
+    assert closing.exit == (0, "UNWOUND")
+    assert [x.label for x in closing.seen(c.ReadEquity)] == ["start", "built", "end", "end"]
 
 
-def test_an_end_that_cannot_be_measured_says_so_and_comes(open_desk):
-    desk = open_desk(action="single")
-    desk.build()
-    desk.measuring = False
-    desk.funding_goes()
-    desk.work(lambda: desk.mode is Mode.HALT)
-    desk.run(steps.CLOSING_PATIENCE_S - 1)
-    assert not desk.ended and "UNMEASURED" not in [x.key for x in desk.seen(c.Notice)]
-    desk.run(2)
-    assert desk.exit == (0, "UNWOUND")
-    assert "UNMEASURED" in [x.key for x in desk.seen(c.Notice)]
+def test_an_end_that_cannot_be_measured_says_so_and_comes(closing):
+    closing.run(steps.CLOSING_PATIENCE_S - 1)
+    assert not closing.ended and "UNMEASURED" not in [x.key for x in closing.seen(c.Notice)]
+    closing.run(2)
+    assert closing.exit == (0, "UNWOUND")
+    assert "UNMEASURED" in [x.key for x in closing.seen(c.Notice)]
 
 
 def test_no_order_waits_for_ever_for_a_measurement(open_desk):
@@ -62,32 +63,22 @@ def test_no_order_waits_for_ever_for_a_measurement(open_desk):
     assert desk.exit == (0, "UNWOUND")
 
 
-def test_what_is_scaled_during_the_last_measurement_is_not_ended_by_it(open_desk):
-    desk = open_desk(action="single")
-    desk.build()
-    desk.measuring = False
-    desk.funding_goes()
-    desk.work(lambda: desk.mode is Mode.HALT)
-    desk.verb("scale", quantity=D(4))
-    desk.measuring = True
-    desk.funding_goes(rate=GOOD, times=1)
-    desk.work(lambda: desk.mode is Mode.HALT and desk.held[0] > 3)
-    desk.run(10)
-    assert desk.held == (4, -4) and not desk.ended
+def test_what_is_scaled_during_the_last_measurement_is_not_ended_by_it(closing):
+    closing.verb("scale", quantity=D(4))
+    closing.measuring = True
+    closing.funding_goes(rate=GOOD, times=1)
+    closing.work(lambda: closing.mode is Mode.HALT and closing.held[0] > 3)
+    closing.run(10)
+    assert closing.held == (4, -4) and not closing.ended
 
 
-def test_an_answer_to_an_older_question_does_not_end_the_last_measurement(open_desk):
-    desk = open_desk(action="single")
-    desk.build()
-    desk.measuring = False
-    desk.funding_goes()
-    desk.work(lambda: desk.mode is Mode.HALT)
-    desk.measure("built")
-    desk.run(1)
-    assert not desk.ended
-    desk.measure("end")
-    desk.run(1)
-    assert desk.exit == (0, "UNWOUND")
+def test_an_answer_to_an_older_question_does_not_end_the_last_measurement(closing):
+    closing.measure("built")
+    closing.run(1)
+    assert not closing.ended
+    closing.measure("end")
+    closing.run(1)
+    assert closing.exit == (0, "UNWOUND")
 
 
 def test_a_death_in_the_first_measurement_is_made_good_by_the_next_start(open_desk):
@@ -132,26 +123,22 @@ def test_a_death_that_keeps_a_part_of_the_first_rows_builds_all_the_same(open_de
 
 
 @pytest.mark.parametrize("leg", [SPOT, FUTURES])
-def test_a_measurement_that_was_read_behind_is_taken_again(open_desk, leg):
+def test_a_measurement_that_was_read_behind_is_taken_again(closing, leg):
     """A venue's balances may lag behind its fills: such a report would not add up."""
-    desk = open_desk(action="single")
-    desk.build()
-    desk.measuring = False
-    desk.funding_goes()
-    desk.work(lambda: desk.mode is Mode.HALT and desk.seen(c.ReadEquity)[-1].label == "end")
-    coins, position = desk.venue.coins, desk.venue.position
+    assert closing.seen(c.ReadEquity)[-1].label == "end"
+    coins, position = closing.venue.coins, closing.venue.position
     if leg is SPOT:
-        desk.venue.coins += D(1)
+        closing.venue.coins += D(1)
     else:
-        desk.venue.position -= D(1)
-    desk.measure("end")
-    desk.venue.coins, desk.venue.position = coins, position
-    assert desk.exit is None
-    asked = len(desk.seen(c.ReadEquity))
-    desk.measuring = True
-    desk.run(5)
-    assert len(desk.seen(c.ReadEquity)) == asked + 1 and desk.exit == (0, "UNWOUND")
-    assert sum(isinstance(row.entry, e.EquitySeen) for row in desk.rows) == 3
+        closing.venue.position -= D(1)
+    closing.measure("end")
+    closing.venue.coins, closing.venue.position = coins, position
+    assert closing.exit is None
+    asked = len(closing.seen(c.ReadEquity))
+    closing.measuring = True
+    closing.run(5)
+    assert len(closing.seen(c.ReadEquity)) == asked + 1 and closing.exit == (0, "UNWOUND")
+    assert sum(isinstance(row.entry, e.EquitySeen) for row in closing.rows) == 3
 
 
 @pytest.mark.parametrize("comes", [True, False])

@@ -2,39 +2,18 @@
 Method: one engine before a journal of this test's own.
 """
 
-from decimal import Decimal as D  # noqa: N817 - figures are what these tests are made of
-
 import pytest
+from toy_terms import AT, TERMS
 
 from hedge.decide import events as e
 from hedge.decide.engine import Engine
-from hedge.decide.terms import HedgeTerms, LegTerms
 from hedge.errors import JournalError
 from hedge.journal.committer import InlineCommitter
 from hedge.journal.log import JournalLog
 from hedge.journal.table import Projection
-from hedge.model import Instrument, InstrumentKind
 from hedge.model.numbers import SECOND
 from hedge.runtime.pump import Pump
 
-AT = 1_700_000_000 * SECOND
-
-
-def leg(symbol, kind):
-    return LegTerms(
-        instrument=Instrument(
-            venue="toy", symbol=symbol, kind=kind, base="BTC", quote="USDT", settle="USDT",
-            tick=D("0.1"), lot=D("0.001"),
-        )
-    )  # fmt: skip
-
-
-TERMS = HedgeTerms(
-    name="toy",
-    prefix="H",
-    spot=leg("BTC/USDT", InstrumentKind.SPOT),
-    futures=leg("BTC/USDT:USDT", InstrumentKind.PERPETUAL),
-)
 START = e.EngineStarted(at=AT, boot_id="boot", epoch=1, terms=TERMS)
 
 
