@@ -159,3 +159,13 @@ class ListeningDesk(Desk):
 
         await self.until(name, Fill, lambda _: sum(f.quantity for f in mine()) >= end.filled)
         return end, mine()
+
+
+async def heard_again(desk):
+    """Play the scenario of an account that is closed, opened again, and trades."""
+    await desk.listen()
+    await desk.reopen()
+    desk.news.clear()
+    await desk.listen()
+    _, fills = await desk.trade(Leg.FUTURES, Side.SELL, "0.01")
+    assert len(desk.told("futures", Fill)) == len(fills), "each is told once"

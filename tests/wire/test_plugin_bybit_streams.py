@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from bybit_desk import run
-from desks import PERP, SPOT, WAIT_S, D
+from desks import PERP, SPOT, WAIT_S, D, heard_again
 
 from hedge.errors import OutcomeUnknown
 from hedge.model import (
@@ -62,15 +62,7 @@ def test_what_happened_during_a_gap_is_told_before_the_stream_is_up_again():
 
 
 def test_an_account_that_is_opened_again_is_heard_again():
-    async def scenario(desk):
-        await desk.listen()
-        await desk.reopen()
-        desk.news.clear()
-        await desk.listen()
-        _, fills = await desk.trade(Leg.FUTURES, Side.SELL, "0.01")
-        assert len(desk.told("futures", Fill)) == len(fills), "each is told once"
-
-    run(scenario)
+    run(heard_again)
 
 
 def story(desk, told):

@@ -7,7 +7,7 @@ import contextlib
 import types
 
 import pytest
-from desks import PERP, SPOT, D, ListeningDesk
+from desks import PERP, SPOT, D, ListeningDesk, heard_again
 from servers import in_process
 
 from hedge.errors import Limited, Missing, OutcomeUnknown, Refused, VenueError
@@ -179,15 +179,7 @@ def test_both_legs_trade_and_are_heard(venue):
 
 @pytest.mark.parametrize("venue", VENUES)
 def test_an_account_that_is_opened_again_is_heard_again(venue):
-    async def scenario(desk):
-        await desk.listen()
-        await desk.reopen()
-        desk.news.clear()
-        await desk.listen()
-        _, fills = await desk.trade(Leg.FUTURES, Side.SELL, "0.01")
-        assert len(desk.told("futures", Fill)) == len(fills), "each is told once"
-
-    run(venue, scenario)
+    run(venue, heard_again)
 
 
 @pytest.mark.parametrize("venue", VENUES)
