@@ -76,6 +76,14 @@ def test_a_name_that_is_no_word_is_refused(tmp_path, name):
         write_package("venue", name, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["telegram", "binance", "engine"])
+def test_a_name_that_is_installed_already_is_refused(tmp_path, name):
+    """Neither of two plugins of a name loads; hedge-engine would be installed over hedge itself."""
+    with pytest.raises(UsageError, match=f"'{name}' is taken by hedge-engine"):
+        write_package("notifier", name, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_overwritten(tmp_path):
     write_package("venue", "acme", tmp_path)
     with pytest.raises(UsageError, match="already"):

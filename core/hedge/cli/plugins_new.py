@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hedge.errors import UsageError
+from hedge.plugins import discover
+from hedge.plugins.found import canonical
 
 NAME = re.compile(r"[a-z][a-z0-9]{1,30}")
 KINDS = ("venue", "notifier")
@@ -149,8 +151,8 @@ def testbed(venue: str, standing: frozenset[Switch], clock: KitClock) -> Testbed
 NOTIFIER = '''\
 """The notifier ``{name}``: one hook, one role."""
 
-from hedge.hookspecs import hookimpl
 from hedge.errors import PluginError
+from hedge.hookspecs import hookimpl
 from hedge.roles import Alert, NotifierContext
 
 
@@ -164,7 +166,7 @@ class Sender:
     """`hedge.roles.Notifier`; keep keys out of every text."""
 
     def __init__(self, context: NotifierContext) -> None:
-        self.context = context
+        self.context = context  # .secrets["token"] and ["url"], .options(YourStruct)
 
     async def __aenter__(self) -> "Sender":
         return self
@@ -180,13 +182,16 @@ class Sender:
 def write_package(kind: str, name: str, folder: Path) -> tuple[Path, ...]:
     """Write ``hedge-NAME`` into ``folder``; return its files, at most four.
 
-    Raise `UsageError` for another kind, a name that is no lower-case word, or a folder that is
-    there already: nothing is ever overwritten.
+    Raise `UsageError` for another kind, a name that is no lower-case word or is an installed
+    plugin's (neither of two loads), or a folder that is there already: nothing is ever overwritten.
     """
     if kind not in KINDS:
         raise UsageError(f"kind {kind!a}: one of {', '.join(KINDS)}")
     if not NAME.fullmatch(name):
         raise UsageError(f"name {name!a}: a lower-case word of letters and digits")
+    for one in discover():
+        if one.name == name or canonical(one.distribution) == f"hedge-{name}":
+            raise UsageError(f"name {name!a} is taken by {one.provider}: choose another")
     target = folder / f"hedge-{name}"
     if target.exists():
         raise UsageError(f"{target} is there already")
