@@ -137,4 +137,5 @@ def test_it_is_not_loaded_unless_it_is_allowed(tmp_path, site):
     words = ["run", "--spot", "sim", "--futures", "toy", "--symbol", "BTC/USDT", "--usd", "600"]
     done = run([*words, "--state-dir", str(tmp_path / "s"), "--no-view"], site)
     assert done.returncode == 9, done.stdout + done.stderr
-    assert '"hedge-toy==1.0.0" to [plugins] allow' in done.stderr
+    assert "plugin toy (hedge-toy 1.0.0) is not allowed" in done.stderr
+    assert "to trust it: hedge plugins allow toy" in done.stderr

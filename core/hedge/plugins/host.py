@@ -283,8 +283,8 @@ class PluginHost:
         for one in self.found:
             if one.name == name:
                 return (
-                    f"plugin {name} ({one.provider}) is not allowed; to trust it add"
-                    f' "{one.allow_line}" to [plugins] allow'
+                    f"plugin {name} ({one.provider}) is not allowed;"
+                    f" to trust it: hedge plugins allow {name}"
                 )
         if name in EXTRAS:
             return f"{name} is not installed; {install_line(name)}"

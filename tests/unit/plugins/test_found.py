@@ -27,7 +27,7 @@ def test_discovery_reads_metadata_only(tmp_path: Path, make) -> None:
 def test_a_package_nobody_allowed_never_runs(tmp_path: Path, make) -> None:
     module = make("acme", "raise RuntimeError('ran')")
     for allow in ((), ("hedge-acme==1.2.1",), ("hedge-other==1.2.0",), ("hedge-acme==1.2.0 @ /x",)):
-        with pytest.raises(PluginError, match=r'not allowed; .*"hedge-acme==1\.2\.0"'):
+        with pytest.raises(PluginError, match=r"not allowed; .* plugins allow acme$"):
             load_plugins(["acme"], allow=allow, found=discover([str(tmp_path)]))
         load_plugins(found=discover([str(tmp_path)]), allow=allow).load_all()
     assert module not in sys.modules
