@@ -34,7 +34,7 @@ from hedge.model import (
 )
 from hedge.model.numbers import ZERO
 
-T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 MarketNews = Quote | Mark | FundingRate | StreamUp | StreamDown | StreamAlive
 AccountNews = (
     OrderReport | Fill | Balance | Position | FundingPayment | StreamUp | StreamDown | StreamAlive
@@ -323,12 +323,14 @@ class NotifierContext(msgspec.Struct, kw_only=True):
     claims_dir: str = ""
     """A directory (0700) that all engines of this user share, for a lock on a token."""
 
-    def options(self, kind: type[T]) -> T:
+    def options(self, kind: type[S]) -> S:
         """Return the options as the plugin's own ``msgspec.Struct``, or raise `ConfigError`.
 
-        Numbers may stand as text, as the environment gives them.
+        Numbers may stand as text, as the environment gives them. The error names the known keys.
         """
         try:
             return msgspec.convert(self.settings, kind, strict=False)
         except msgspec.ValidationError as error:
-            raise ConfigError(f"notifiers.{self.name}.options: {error}") from None
+            known = ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
+            text = f"notifiers.{self.name}.options: {error}; known: {known or 'none'}"
+            raise ConfigError(text) from None
