@@ -49,6 +49,8 @@ class OneUrl:
     def __init__(self, context: NotifierContext) -> None:
         context.options(Options)
         where = f"notifiers.{context.name}"
+        if context.desk is not None:
+            raise ConfigError(f"{where}: commands = true: Apprise only sends; telegram hears")
         url = context.secrets.get("url", "")
         if not url:
             name = f"notifiers__{context.name}__url"

@@ -46,6 +46,8 @@ class Slack:
         self._url, self._token = (context.secrets.get(key, "") for key in ("url", "token"))
         self._channel, self._api = options.channel, f"{options.api.rstrip('/')}/"
         where = f"notifiers.{context.name}"
+        if context.desk is not None:
+            raise ConfigError(f"{where}: commands = true: nobody listens to Slack; telegram hears")
         if bool(self._url) == bool(self._token):
             raise ConfigError(f"{where}: give one secret, url (a webhook) or token (a bot)")
         if self._token and not self._channel:

@@ -25,6 +25,7 @@ from services import (
     play,
 )
 
+from hedge.cli.notify_cmd import Nobody
 from hedge.errors import ConfigError, HedgeError, Limited, OutcomeUnknown, Refused, Unreachable
 from hedge.roles import NotifierContext
 from hedge.runtime.clock import RealClock
@@ -168,6 +169,37 @@ def test_a_wrong_configuration_is_said_before_anything_is_opened(
         make(kind, given)
     assert words in str(caught.value)
     assert "canarycanary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "secrets", "settings", "words"),
+    [
+        ("telegram", {"token": TOKEN}, {"chat": 1}, "needs options.allow"),
+        ("slack", {"url": "https://127.0.0.1/x"}, {}, "nobody listens to Slack"),
+        ("apprise", {"url": "json://127.0.0.1"}, {}, "Apprise only sends"),
+    ],
+)
+def test_commands_that_nobody_could_give_are_no_configuration(
+    kind: str, secrets: dict[str, str], settings: dict[str, Any], words: str
+) -> None:
+    given = NotifierContext(
+        name="ears", secrets=secrets, settings=settings, clock=RealClock(), desk=Nobody()
+    )
+    with pytest.raises(ConfigError, match=words):
+        make(kind, given)
+
+
+def test_what_a_start_refuses_fails_at_the_test_as_well(tmp_path: Path) -> None:
+    async def scene(services: Services) -> None:
+        ears = f'plugin = "telegram"\ncommands = true\ntoken = "{TOKEN}"\noptions.chat = 1'
+        config(tmp_path, services, f"[notifiers.ears]\n{ears}")
+        code, out, _ = await hedge(tmp_path, "notify", "test", "ears")
+        assert (code, "needs options.allow" in out) == (4, True), out
+        hedged = ("--spot", "sim", "--futures", "sim", "--symbol", "BTC/USDT", "--usd", "600")
+        code, _, err = await hedge(tmp_path, "run", *hedged, "--no-view")
+        assert (code, "needs options.allow" in err) == (3, True), err
+
+    assert not play(scene).got
 
 
 # -- secrets -------------------------------------------------------------------------------------

@@ -22,6 +22,13 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Notifiers."
 TEXT = "This is a test: messages of hedge arrive here. Nothing has happened."
 
 
+class Nobody:
+    """A `hedge.roles.CommandDesk` that is not asked: during a test nobody is listened to."""
+
+    async def answer(self, line: str, **_: str) -> str:
+        return f"{line}: during a test nobody is listened to"
+
+
 @app.callback()
 def notify() -> None:
     """Look after the messages to people."""
@@ -92,6 +99,8 @@ async def _send(
     clock = RealClock()
     alert = Alert(key="test", level="event", hedge=name, text=TEXT, at=clock.now())
     try:
+        if settings.commands:  # made as a start makes it, to be judged; it is never opened
+            make_notifier(host, name, settings, clock, Nobody())
         notifier: Any = make_notifier(host, name, settings, clock)[0]
     except HedgeError as error:
         return _result(error, strike)
