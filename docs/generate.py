@@ -12,7 +12,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -249,21 +249,22 @@ def _protocol(node: ast.ClassDef, bases: list[str]) -> str:
     said = one_line(ast.get_docstring(node))
     lines += [said, ""] if said else []
     lines += [f"Also everything of `{', '.join(over)}`.", ""] if over else []
+    return "\n".join([*lines, *_methods(node)]).rstrip()
+
+
+def _methods(node: ast.ClassDef) -> Iterator[str]:
     for method in node.body:
         if not isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         word = "async " if isinstance(method, ast.AsyncFunctionDef) else ""
-        given = ", ".join(_plain(ast.unparse(one)) for one in method.args.args if one.arg != "self")
+        given = _plain(ast.unparse(method.args)).removeprefix("self").removeprefix(", ")
         prop = any(ast.unparse(one) == "property" for one in method.decorator_list)
         assert method.returns is not None
         sign = method.name if prop else f"{word}{method.name}({given})"
         if method.name == "__aexit__":
             sign = "async __aexit__(kind, error, trace)"
         about = one_line(ast.get_docstring(method))
-        lines.append(
-            f"* `{sign} -> {_plain(ast.unparse(method.returns))}`" + (about and f": {about}")
-        )
-    return "\n".join(lines).rstrip()
+        yield f"* `{sign} -> {_plain(ast.unparse(method.returns))}`" + (about and f": {about}")
 
 
 def _fields(node: ast.ClassDef, head: list[str], *columns: int) -> str:
@@ -272,7 +273,8 @@ def _fields(node: ast.ClassDef, head: list[str], *columns: int) -> str:
         for one in fields(node)
     ]
     said = one_line(ast.get_docstring(node))
-    return "\n\n".join(part for part in (f"### `{node.name}`", said, table(head, rows)) if part)
+    parts = (f"### `{node.name}`", said, table(head, rows), "\n".join(_methods(node)))
+    return "\n\n".join(part for part in parts if part)
 
 
 def _cell(text: str, *, code: bool) -> str:

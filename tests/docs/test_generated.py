@@ -4,13 +4,15 @@ Method: the generator itself with ``--check``, and its tables against the code t
 """
 
 import importlib.util
+import inspect
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from hedge import errors, hookspecs
+from hedge import errors, hookspecs, roles
 from hedge.decide import mode, orders, risk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +101,23 @@ def test_each_hook_has_a_heading_with_its_arguments() -> None:
         code = hook.__code__
         given = ", ".join(code.co_varnames[: code.co_argcount])
         assert f"## `{name}({given})`" in lines
+
+
+def test_each_method_of_a_role_stands_with_all_its_arguments() -> None:
+    page = (DOCS / "hooks.md").read_text()
+    for kind in vars(roles).values():
+        if not isinstance(kind, type) or kind.__module__ != roles.__name__:
+            continue
+        for name, method in vars(kind).items():
+            if name.startswith("_") or not inspect.isfunction(method):
+                continue
+            (given,) = re.findall(rf"\n\* `(?:async )?{name}\((.*)\) -> ", part(page, kind))
+            wanted = [one for one in inspect.signature(method).parameters if one != "self"]
+            assert re.findall(r"(?:^|, )(\w+): ", given) == wanted, (kind, name)
+
+
+def part(page: str, kind: type) -> str:
+    return page.partition(f"### `{kind.__name__}`\n")[2].partition("\n### ")[0]
 
 
 def test_every_exit_code_of_the_tree_is_in_the_table_and_in_the_readme() -> None:
