@@ -411,7 +411,9 @@ def _exit(engine: "Engine") -> None:
         return
     if not funding_policy.fresh(engine.market.funding_heard_at, engine.now, terms):
         return
-    if held_s and engine.now - books.run.opened_at < seconds(held_s):
+    over_at = books.run.opened_at + seconds(held_s)
+    if held_s and engine.now < over_at:
+        engine.due(over_at)
         return
     if funding_policy.pays_soon(engine.market.funding, engine.now, terms):
         rate = engine.market.funding

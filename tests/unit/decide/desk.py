@@ -304,6 +304,18 @@ class Desk:
             self.wake_at = None
             self.tell(e.TimerFired)
 
+    def sleep(self, seconds):
+        """Let a time pass in which the engine is woken when it asked for it, and not a moment else.
+
+        Prices stand: what proves that they do comes together with the timer.
+        """
+        until = self.now + int(seconds * SECOND)
+        while self.wake_at is not None and self.wake_at <= until:
+            self.now = max(self.now, self.wake_at)
+            self.market()
+            self.timer()
+        self.now = until
+
     def skip(self, seconds, step=30):
         """Let a quiet time pass in larger steps."""
         until = self.now + int(seconds * SECOND)

@@ -150,6 +150,18 @@ def test_min_hold_keeps_it(open_desk):
     assert desk.mode is Mode.LIQUIDATION
 
 
+def test_the_exit_comes_when_min_hold_is_over_and_not_a_read_later(open_desk):
+    desk = open_desk(funding={"min_hold_s": 3_600})
+    desk.build()
+    over_at = desk.books.run.opened_at + 3_600 * SECOND
+    desk.skip((over_at - desk.now) // SECOND - 260)
+    desk.funding_goes()
+    desk.sleep(61)
+    assert desk.mode is Mode.HALT and desk.now < over_at
+    desk.sleep(60)
+    assert desk.mode is Mode.LIQUIDATION and desk.books.moded_at - over_at < SECOND // 10
+
+
 def test_no_funding_exit_while_building(open_desk):
     desk = open_desk()
     desk.funding()
