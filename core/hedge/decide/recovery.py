@@ -245,6 +245,7 @@ def _audit(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
     now = engine.now
     if notes.asked_at:
         if now - notes.asked_at < AUDIT_LOST_AFTER:
+            engine.due(notes.asked_at + AUDIT_LOST_AFTER)
             return
         notes.asked_at = 0
     if book.open and any(rec.status is OrderStatus.INTENDED for rec in book.open.values()):

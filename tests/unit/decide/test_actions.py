@@ -366,6 +366,17 @@ def test_a_start_with_an_open_hedge_keeps_asking_and_alarms(open_desk):
     assert desk.engine.volatile.recovered
 
 
+def test_a_read_without_an_answer_is_asked_again_though_nothing_happens(open_desk):
+    desk = open_desk()
+    desk.build()
+    desk.reads = {SPOT: "hang", FUTURES: "hang"}
+    desk.boot()
+    desk.sleep(70)
+    desk.reads = {SPOT: "", FUTURES: ""}
+    desk.sleep(61)
+    assert desk.engine.legs_known
+
+
 def test_the_unused_lease_makes_an_order_wait(open_desk):
     desk = open_desk(start=False)
     desk.leasing = False
