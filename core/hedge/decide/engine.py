@@ -278,8 +278,6 @@ class Engine:
 
     def _quote_matters(self) -> bool:
         """Return whether a quote can change a decision now: most cannot, and cost nothing."""
-        if self.books.mode is Mode.HALT and not self.books.run.waiting:
-            return self.now >= self._wake_at
         if not self.volatile.price_hot or self.now >= self._wake_at:
             return self.now >= self._wake_at
         calm, quotes = self.volatile.calm, self.market.quotes

@@ -103,6 +103,20 @@ def test_what_a_stop_would_leave_to_the_next_start_is_refused_with_words(open_de
     assert desk.mode is Mode.HALT and desk.held == held, "and it is not done by surprise"
 
 
+def test_a_scale_without_a_price_is_done_with_the_first_one(open_desk):
+    desk = open_desk()
+    desk.build()
+    desk.quoting = {SPOT: False, FUTURES: False}
+    desk.start(request="r2")
+    desk.run(2)
+    desk.verb("scale", quantity=D(12))
+    desk.blink(300)
+    assert desk.mode is Mode.HALT and desk.books.asked
+    desk.quoting = {SPOT: True, FUTURES: True}
+    desk.blink(300)
+    assert desk.mode is Mode.INVENTORY and desk.books.target == 12
+
+
 def test_stop_hedges_what_is_open_first(open_desk):
     desk = in_mode(open_desk, Mode.INVENTORY)
     desk.run(2)
