@@ -445,26 +445,25 @@ def _stopping(engine: "Engine") -> bool:
     """`stop`: no new spot risk, hedging goes on; end when the books are confirmed."""
     books = engine.books
     ending = engine.volatile.ending
-    hedged = _quiet(engine) and engine.equal and not engine.stranded
+    since = books.stopping_at
+    read = all(note.read_since(since) for note in engine.volatile.legs.values())
+    hedged = read and _quiet(engine) and engine.equal and not engine.stranded
     if ending is not None and (hedged or ending[0]):
         engine.issue(c.EndRun(exit_code=ending[0], reason=ending[1], text=ending[2]))
         return False
     engine.volatile.ending = None  # what changed during the last read is looked at again
-    since = books.stopping_at
     limit = since + seconds(engine.terms.execution.stop_timeout_s)
-    reads = [note.last for note in engine.volatile.legs.values()]
-    read = all(audit is not None and audit.asked_at > since for audit in reads)
     if not read:
         for leg, note in engine.volatile.legs.items():
             if note.last_asked_at <= since:
                 engine.volatile.dirty(leg)
                 engine.due(engine.volatile.legs[leg].last_asked_at + AUDIT_APART)
     agreed = all(note.agreed for note in engine.volatile.legs.values())
-    if read and agreed and hedged:
+    if agreed and hedged:
         engine.volatile.ending = (0, "STOPPED", engine.describe_delta())
         _read_equity(engine, "stop")
         return False
-    settled = read and _quiet(engine) and books.mode is Mode.HALT
+    settled = read and agreed and _quiet(engine) and books.mode is Mode.HALT
     if settled or engine.now >= limit:
         text = f"stopped, and {engine.describe_delta()}{_left_open(engine)}"
         engine.alarm("STOPPED_UNHEDGED", "page", text)

@@ -44,6 +44,8 @@ class LegNotes(msgspec.Struct, kw_only=True):
     refused_why: str = ""
     failed_at: int = 0
     dirty_at: int = 0
+    doubted_at: int = 0
+    """What was asked before this may not show what a push said of the leg, against the books."""
     not_before: int = 0
     missing: dict[str, int] = {}
     """Order id -> the server's time of the last audit that did not know it."""
@@ -62,6 +64,11 @@ class LegNotes(msgspec.Struct, kw_only=True):
     def differs_for(self, now: int) -> int:
         """Return for how long, ns, the venue has shown something else than the books."""
         return now - self.differs_since if self.differs_since else 0
+
+    def read_since(self, at: int) -> bool:
+        """Return whether the leg was read after ``at``, and behind all that contradicted it."""
+        asked_at = self.last.asked_at if self.last is not None else 0
+        return asked_at > at and asked_at >= self.doubted_at
 
 
 class LossNotes(msgspec.Struct, kw_only=True):
@@ -146,7 +153,7 @@ class Volatile:
 
     def doubt_reads(self, leg: Leg, lag: int) -> None:
         """Ask for a read of ``leg`` that no lag can have made older than what was just pushed."""
-        self.legs[leg].dirty_at = self.now + lag
+        self.legs[leg].dirty_at = self.legs[leg].doubted_at = self.now + lag
 
     def refused(self, leg: Leg, code: str, at: int) -> None:
         notes = self.legs[leg]

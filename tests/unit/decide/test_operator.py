@@ -13,7 +13,7 @@ from hedge.decide import events as e
 from hedge.decide.events import Verb
 from hedge.decide.mode import Mode, Trip
 from hedge.decide.terms import InventoryRule
-from hedge.model import Side
+from hedge.model import Position, Side
 from hedge.model.numbers import SECOND
 
 
@@ -391,3 +391,27 @@ def test_a_stop_is_hedged_in_the_end_too_or_says_that_it_is_not(open_desk):
     gap = sum(desk.held)
     assert (code == 0) == (abs(gap) < desk.terms.futures.instrument.lot), (desk.held, text)
     assert f"delta is {gap.normalize():f}" in text
+
+
+@pytest.mark.parametrize("mode", [Mode.INVENTORY, Mode.HALT])
+@pytest.mark.parametrize("during", ["its reads", "its measurement"])
+def test_a_stop_reads_again_what_a_push_contradicts(open_desk, mode, during):
+    """The reads may lag behind the pushes: what they agreed on before is not confirmed yet."""
+    desk = in_mode(open_desk, mode)
+    desk.run(5)
+    half = desk.held[1] / 2
+    desk.stale_reads[FUTURES] = desk.held[1]
+    desk.venue.position = half
+    desk.measuring = during == "its reads"
+    if during == "its measurement":
+        desk.verb("stop")
+        desk.work(lambda: desk.seen(c.ReadEquity)[-1].label == "stop")
+    desk.tell(e.PositionSeen, position=Position(symbol="COIN/USDT:USDT", quantity=half))
+    if during == "its reads":
+        desk.verb("stop")
+    desk.blink(1_500)
+    desk.measure("stop")
+    desk.stale_reads[FUTURES] = None
+    desk.measuring = True
+    desk.run(70)
+    assert desk.exit == (7, "NOT_HEDGED")
