@@ -248,6 +248,16 @@ def _quiet(engine: "Engine") -> bool:
     return not engine.books.spot.open and not engine.books.futures.open
 
 
+def _read_since(engine: "Engine", at: int) -> bool:
+    """Return whether both legs were read behind ``at``; a read that was not asked for is."""
+    legs = engine.volatile.legs
+    for leg, note in legs.items():
+        if note.last_asked_at <= at:
+            engine.volatile.dirty(leg)
+            engine.due(note.last_asked_at + AUDIT_APART)
+    return all(note.read_since(at) for note in legs.values())
+
+
 def _built(engine: "Engine") -> None:
     """INVENTORY ends when both tasks are done and two reads ``settle_s`` apart agree."""
     books, notes = engine.books, engine.volatile
@@ -334,15 +344,10 @@ def _unwound(engine: "Engine") -> None:
         engine.volatile.price_hot = True  # what is dust, only a price of now says
         engine.hold(Reason.NO_PRICE, "leg=spot")
         return
-    notes = engine.volatile.legs
     changed = max(books.spot.changed_at, books.futures.changed_at)
-    reads = [note.last for note in notes.values()]
-    if not all(read is not None and read.asked_at > changed for read in reads):
-        for leg, note in notes.items():
-            if note.last_asked_at <= changed:
-                engine.volatile.dirty(leg)
+    if not _read_since(engine, changed):
         return
-    if not all(note.agreed for note in notes.values()):
+    if not all(note.agreed for note in engine.volatile.legs.values()):
         return
     if (books.spot.owed or books.futures.owed) and engine.now - changed < OWED_HURRY:
         engine.hold(Reason.SETTLING, "fills that the reads do not show yet")
@@ -446,18 +451,13 @@ def _stopping(engine: "Engine") -> bool:
     books = engine.books
     ending = engine.volatile.ending
     since = books.stopping_at
-    read = all(note.read_since(since) for note in engine.volatile.legs.values())
+    read = _read_since(engine, since)
     hedged = read and _quiet(engine) and engine.equal and not engine.stranded
     if ending is not None and (hedged or ending[0]):
         engine.issue(c.EndRun(exit_code=ending[0], reason=ending[1], text=ending[2]))
         return False
     engine.volatile.ending = None  # what changed during the last read is looked at again
     limit = since + seconds(engine.terms.execution.stop_timeout_s)
-    if not read:
-        for leg, note in engine.volatile.legs.items():
-            if note.last_asked_at <= since:
-                engine.volatile.dirty(leg)
-                engine.due(engine.volatile.legs[leg].last_asked_at + AUDIT_APART)
     agreed = all(note.agreed for note in engine.volatile.legs.values())
     if agreed and hedged:
         engine.volatile.ending = (0, "STOPPED", engine.describe_delta())

@@ -8,9 +8,11 @@ import pytest
 from toy import FUTURES, SPOT, Venue
 
 from hedge.decide import commands as c
+from hedge.decide import events as e
 from hedge.decide.mode import Mode, Trip
 from hedge.decide.terms import AfterExternal, InventoryRule
-from hedge.model import FillKind, Side
+from hedge.model import FillKind, Position, ReportedStatus, Side
+from hedge.model.numbers import SECOND
 
 
 def test_the_ladder_of_unhedged_time(building):
@@ -229,3 +231,40 @@ def test_coins_are_no_dust_before_a_price_says_so(open_desk):
     desk.quoting = dict.fromkeys(desk.quoting, True)
     desk.run(2)
     assert desk.exit == (7, "NOT_HEDGED")
+
+
+@pytest.fixture
+def last_slice(open_desk):
+    """Return a desk with the last slice of an unwinding at rest."""
+    desk = open_desk(limits={"feed_stale_ms": 60_000})
+    desk.build()
+    desk.funding_goes()
+    desk.work(lambda: desk.held[0] <= 1 and desk.resting() is not None)
+    return desk
+
+
+def test_an_unwinding_that_is_through_is_read_at_once(last_slice):
+    desk, slice_ = last_slice, last_slice.resting()
+    desk.run(2)
+    desk.fill(desk.held[0] - D("0.02"))
+    desk.sleep(0.5)
+    slice_.status = ReportedStatus.CANCELLED
+    desk.tell(e.OrderReported, leg=SPOT, report=slice_.report(desk.now))
+    through_at = desk.now
+    desk.sleep(10)
+    assert desk.exit == (0, "UNWOUND") and desk.rows[-1].at - through_at < 2 * SECOND
+
+
+def test_an_unwinding_reads_again_what_a_push_contradicts(last_slice):
+    """The reads may lag behind the pushes: what they agreed on before is not confirmed yet."""
+    desk = last_slice
+    desk.fill()
+    desk.stale_reads[FUTURES] = D(0)
+    desk.venue.position = D(-3)
+    desk.tell(e.PositionSeen, position=Position(symbol="COIN/USDT:USDT", quantity=D(-3)))
+    desk.blink(1_500)
+    desk.stale_reads[FUTURES] = None
+    desk.run(3)
+    assert not desk.ended
+    desk.run(60)
+    assert desk.exit == (0, "UNWOUND") and not desk.venue.position
