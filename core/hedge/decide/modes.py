@@ -17,7 +17,7 @@ from hedge.decide import (
 from hedge.decide import events as e
 from hedge.decide.books import ADOPTION
 from hedge.decide.mode import Mode, Trigger
-from hedge.decide.recovery import AUDIT_APART, OWED_HURRY
+from hedge.decide.recovery import OWED_HURRY
 from hedge.decide.risk import Reason
 from hedge.decide.terms import Action, InventoryRule, seconds
 from hedge.model import Leg
@@ -252,9 +252,9 @@ def _read_since(engine: "Engine", at: int) -> bool:
     """Return whether both legs were read behind ``at``; a read that was not asked for is."""
     legs = engine.volatile.legs
     for leg, note in legs.items():
-        if note.last_asked_at <= at:
+        if note.last_asked_at <= at and not note.dirty_at:
             engine.volatile.dirty(leg)
-            engine.due(note.last_asked_at + AUDIT_APART)
+            engine.due(engine.now)  # and from then on at the pace of the reads
     return all(note.read_since(at) for note in legs.values())
 
 
@@ -291,10 +291,7 @@ def _built(engine: "Engine") -> None:
         return
     engine.hold(Reason.SETTLING, f"until {engine.terms.execution.settle_s} s of agreement")
     if engine.now >= due:
-        for leg, note in notes.legs.items():
-            if note.last_asked_at < due:
-                notes.dirty(leg)
-                engine.due(engine.volatile.legs[leg].last_asked_at + AUDIT_APART)
+        _read_since(engine, due - 1)
     else:
         engine.due(due)
 

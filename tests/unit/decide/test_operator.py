@@ -415,3 +415,14 @@ def test_a_stop_reads_again_what_a_push_contradicts(open_desk, mode, during):
     desk.measuring = True
     desk.run(70)
     assert desk.exit == (7, "NOT_HEDGED")
+
+
+@pytest.mark.parametrize("reads", ["hang", "fail"])
+def test_a_stop_waits_for_a_read_that_is_out_without_looking_all_the_time(open_desk, reads):
+    desk = in_mode(open_desk, Mode.HALT)
+    desk.reads = {SPOT: reads, FUTURES: reads}
+    desk.skip(30)
+    desk.verb("stop")
+    before = len(desk.seen(c.WakeAt))
+    desk.sleep(10)
+    assert len(desk.seen(c.WakeAt)) - before < 40
