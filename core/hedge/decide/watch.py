@@ -103,6 +103,7 @@ def _feeds(engine: "Engine", *, active: bool) -> None:
     if active:
         # An idle hedge is not promised a quote each second; the promise begins with the mode.
         worst = min(worst, now - max(engine.books.moded_at, engine.volatile.started_at))
+        _due_beyond(engine, worst, stale, millis(limits.feed_dead_ms))
     if worst <= stale:
         if "DATA_AGE" in engine.books.trips:
             engine.volatile.fresh_since = engine.volatile.fresh_since or now
@@ -135,6 +136,8 @@ def _account_streams(engine: "Engine", *, active: bool) -> None:
         worst = max(worst, age)
         if active and age > stale:
             engine.volatile.dirty(leg)
+    if active:
+        _due_beyond(engine, worst, stale, dead)
     if worst > dead:
         text = f"no sign of life on an account stream for {worst // 1_000_000_000} s"
         engine.trip("ACCOUNT_STREAM", Trip.FREEZE_SPOT, text)
@@ -144,6 +147,12 @@ def _account_streams(engine: "Engine", *, active: bool) -> None:
     ):
         engine.untrip("ACCOUNT_STREAM")
         engine.settle("ACCOUNT_STREAM")
+
+
+def _due_beyond(engine: "Engine", age: int, *bounds: int) -> None:
+    for bound in bounds:
+        if age <= bound:
+            engine.due(engine.now - age + bound + 1)
 
 
 def _streams_down(engine: "Engine") -> None:

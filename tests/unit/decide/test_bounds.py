@@ -123,6 +123,22 @@ def test_an_account_that_cannot_be_read_in_halt_is_said_while_its_streams_live(o
     assert not desk.alarms & {"UNREADABLE"} and desk.books.trip == Trip.OK
 
 
+@pytest.mark.parametrize(
+    ("silent", "reason", "after"),
+    [("quoting", "DATA_AGE", 5), ("heartbeats", "ACCOUNT_STREAM", 60)],
+)
+def test_a_silence_freezes_when_its_time_is_over_and_not_a_look_later(
+    building, silent, reason, after
+):
+    building.reads = {SPOT: "fail", FUTURES: "fail"}
+    building.blink(130)
+    setattr(building, silent, {SPOT: False, FUTURES: False} if silent == "quoting" else False)
+    since = building.now
+    building.sleep(after + 10)
+    (trip,) = (row for row in building.rows if getattr(row.entry, "reason", "") == reason)
+    assert 0 < trip.at - since - after * SECOND < SECOND // 10
+
+
 def test_a_stream_that_is_down_cancels_and_alarms_after_half_a_minute(building):
     building.tell(e.StreamChanged, leg=FUTURES, kind=StreamKind.ACCOUNT, up=False, why="lost")
     assert building.resting() is None
