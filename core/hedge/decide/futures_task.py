@@ -102,7 +102,7 @@ def dust(position: Decimal, terms: HedgeTerms, price: Decimal) -> bool:
     """Return whether nothing is left that an order could close."""
     if abs(position) < terms.futures.instrument.lot:
         return True
-    return position < 0 < price and plan(-position, position, terms, price) is None
+    return price > 0 and plan(-position, position, terms, price) is None
 
 
 def collar(misses: int, terms: HedgeTerms) -> Decimal:

@@ -233,6 +233,17 @@ def test_coins_are_no_dust_before_a_price_says_so(open_desk):
     assert desk.exit == (7, "NOT_HEDGED")
 
 
+def test_a_long_that_no_order_could_sell_does_not_keep_an_unwinding_from_its_end(open_desk):
+    desk = open_desk(futures={"reduce_only_below_min": False})
+    desk.build()
+    desk.funding_goes()
+    desk.work(lambda: desk.held[0] < 5)
+    desk.foreign(FUTURES, D("0.02") - desk.held[1])
+    desk.work(lambda: desk.ended, 300)
+    assert desk.exit == (0, "UNWOUND") and desk.held == (0, D("0.02"))
+    assert desk.texts(c.EndRun)[-1] == "left: 0 spot, 0.02 futures"
+
+
 @pytest.fixture
 def last_slice(open_desk):
     """Return a desk with the last slice of an unwinding at rest."""
