@@ -374,13 +374,15 @@ class Engine:
     @property
     def stranded(self) -> bool:
         """Return whether what is unhedged is dust that neither leg could trade away (I1)."""
-        gap, price = self.delta, self.spot_price
-        if not price or self.position > 0 or gap < self.terms.futures.instrument.lot:
+        gap, price, perpetual = self.delta, self.spot_price, self.terms.futures.instrument
+        if not price or self.position > 0 or abs(gap) < perpetual.lot:
             return False  # less than a lot is equal by the rule, not by this exception
-        if self.books.mode is Mode.INVENTORY and self.volatile.top_ups < TOP_UPS_MAX:
+        if gap < 0 and perpetual.reduce_only_below_min:
+            return False  # what is short beyond the coins can be bought back
+        if gap > 0 and self.books.mode is Mode.INVENTORY and self.volatile.top_ups < TOP_UPS_MAX:
             return False  # a build can still be rounded up to something whole
-        return gap < exposure.hedge_min(self.terms, price) and (
-            gap < self.terms.hedge_ratio * self.terms.spot.instrument.smallest_order(price)
+        return abs(gap) < exposure.hedge_min(self.terms, price) and (
+            abs(gap) < self.terms.hedge_ratio * self.terms.spot.instrument.smallest_order(price)
         )
 
     @property

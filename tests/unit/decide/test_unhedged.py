@@ -244,6 +244,20 @@ def test_a_long_that_no_order_could_sell_does_not_keep_an_unwinding_from_its_end
     assert desk.texts(c.EndRun)[-1] == "left: 0 spot, 0.02 futures"
 
 
+@pytest.mark.parametrize("exempt", [True, False])
+def test_a_build_ends_though_it_is_too_short_by_what_no_order_could_buy_back(open_desk, exempt):
+    desk = open_desk(futures={"reduce_only_below_min": exempt})
+    desk.funding()
+    desk.work(lambda: desk.held[0] == 10)
+    desk.foreign(FUTURES, D("-0.02"))
+    desk.run(2)
+    desk.verb("clear", subject="*")
+    desk.run(120)
+    assert desk.mode is Mode.HALT and desk.engine.delta == (0 if exempt else D("-0.02"))
+    desk.funding_goes()
+    assert desk.mode is Mode.LIQUIDATION, "and it can be left again"
+
+
 @pytest.fixture
 def last_slice(open_desk):
     """Return a desk with the last slice of an unwinding at rest."""
