@@ -377,6 +377,12 @@ def _halted(engine: "Engine") -> None:
             engine.due(engine.now + SECOND)  # what is dust, only a price says
             engine.hold(Reason.NO_PRICE, "leg=spot")
             return
+        patience = engine.volatile.equity_since + seconds(steps.CLOSING_PATIENCE_S)
+        known = all(note.agreed and note.read_since(0) for note in engine.volatile.legs.values())
+        if not known and engine.now < patience:
+            engine.due(patience)
+            engine.hold(Reason.SETTLING, "what is held is read again")
+            return
         sold = not price or books.spot.held < spot_task.smallest(engine.terms, price)
         if not sold or not futures_task.dust(books.futures.held, engine.terms, price):
             # Somebody traded, or adopted coins, while the last measurement was taken.

@@ -293,3 +293,18 @@ def test_an_unwinding_reads_again_what_a_push_contradicts(last_slice):
     assert not desk.ended
     desk.run(60)
     assert desk.exit == (0, "UNWOUND") and not desk.venue.position
+
+
+def test_an_unwinding_is_not_over_while_a_push_contradicts_its_last_measurement(last_slice):
+    desk = last_slice
+    desk.measuring = False
+    desk.fill()
+    desk.run(3)
+    assert desk.books.equity_wanted == "end"
+    desk.stale_reads[FUTURES] = D(0)
+    desk.venue.position = D(-3)
+    desk.tell(e.PositionSeen, position=Position(symbol="COIN/USDT:USDT", quantity=D(-3)))
+    desk.measure("end")
+    desk.stale_reads[FUTURES] = None
+    desk.run(20)
+    assert desk.exit == (7, "NOT_HEDGED") and "delta is -3" in desk.texts(c.EndRun)[-1]
