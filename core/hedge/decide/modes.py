@@ -161,10 +161,10 @@ def _begin(engine: "Engine", asked: e.ActionAsked) -> None:
         return
     if same and not asked.again and asked.action in (Action.SCALE, Action.LIQUIDATION):
         text = f"{asked.action.value} has been done; --again does it once more"
-        if books.futures.held:
-            engine.issue(c.Notice(key="ALREADY_DONE", text=text))
-        else:
+        if _flat(engine):
             engine.issue(c.EndRun(exit_code=0, reason="ALREADY_DONE", text=text))
+        else:
+            engine.issue(c.Notice(key="ALREADY_DONE", text=text))
         return
     if not _position_allows(engine, asked):
         return
@@ -246,6 +246,13 @@ def _read_equity(engine: "Engine", label: str) -> None:
 def _quiet(engine: "Engine") -> bool:
     """Return whether no order of ours is open or in doubt on either leg."""
     return not engine.books.spot.open and not engine.books.futures.open
+
+
+def _flat(engine: "Engine") -> bool:
+    """Return whether no position is left, and no coins that could be sold (a price says that)."""
+    held, price = engine.inventory, engine.spot_price
+    sold = held < spot_task.smallest(engine.terms, price) if price else not held
+    return sold and not engine.position
 
 
 def _read_since(engine: "Engine", at: int) -> bool:
@@ -397,7 +404,7 @@ def _halted(engine: "Engine") -> None:
     if books.run.waiting:
         entry.enter(engine)
         return
-    if not books.run.open and books.run.closed_why == "UNWOUND" and not books.futures.held:
+    if not books.run.open and books.run.closed_why == "UNWOUND" and _flat(engine):
         engine.issue(c.EndRun(exit_code=0, reason="UNWOUND", text="flat already"))
         return
     if engine.volatile.paid and _quiet(engine):
