@@ -63,11 +63,12 @@ class Aftermath:
             world.crash_kind = "restart"
             world.down_for = SECOND
             world.died(world.shell)
-        if world.shell is not None:
-            for leg, kind in world.streams:
+        shell = world.shell
+        if shell is not None:
+            for leg, kind in world.streams:  # the news of one may end the process
                 # A line that was deaf is a new one: no venue keeps quiet about what it left out.
                 if not world.streams[leg, kind].up or (leg, kind) in deaf:
-                    world.reconnected(world.shell, leg, kind)
+                    world.reconnected(shell, leg, kind)
         self._mind.gap_since = 0
 
     def calm(self) -> str:
