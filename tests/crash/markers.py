@@ -16,8 +16,8 @@ PIECES = 12
 """A piece of a key as long as this is a leak too."""
 MEANT = frozenset({"secrets", "venue.json"})
 """Where keys are meant to be: the user's secret files, and what the venue is told."""
-GIVEN = frozenset({".py", ".toml"})
-"""Where a test writes those of the other suites down itself: sources and configurations."""
+GIVEN = frozenset({".py", ".pyc", ".toml", ".md"})
+"""Where those of the other suites stand by intent: sources, configurations, the manual."""
 SHORT = 8
 """An encoded piece of fewer bytes is found by chance."""
 PLANTED = "planted"

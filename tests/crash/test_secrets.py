@@ -38,6 +38,8 @@ from running import wait_until
 from hedge.runtime import client
 
 REFUSED = 4
+MARKER_IDS = [f"marker {number}" for number in range(2 + len(OTHERS))]
+"""A name of a test is told, too."""
 
 
 def nothing_leaked(lab: Lab) -> None:
@@ -192,7 +194,7 @@ def test_a_run_without_a_leak_passes(planted: Path) -> None:
     assert not sweep(a_run(planted))
 
 
-@pytest.mark.parametrize("marker", [KEY, SECRET, *OTHERS])
+@pytest.mark.parametrize("marker", [KEY, SECRET, *OTHERS], ids=MARKER_IDS)
 def test_a_leak_of_any_form_is_found(planted: Path, marker: str) -> None:
     for number, form in enumerate(forms(marker)):
         path = planted / f"leak-{number}"
@@ -200,7 +202,7 @@ def test_a_leak_of_any_form_is_found(planted: Path, marker: str) -> None:
         assert list(leaks_in(path, markers=(marker,))), form
 
 
-@pytest.mark.parametrize("marker", OTHERS)
+@pytest.mark.parametrize("marker", OTHERS, ids=MARKER_IDS[2:])
 def test_a_key_of_another_suite_is_found_where_no_test_wrote_it(planted: Path, marker: str) -> None:
     a_run(planted)
     (planted / "hedge.toml").write_text(f'api_key = "{marker}"')
