@@ -63,6 +63,7 @@ FAILED_SINCE: dict[int, str] = {
     1_175_634: "as 1008773",
     1_513_399: "coins of an adoption that no disk took were missed for ever: a flaw",
     2_006_042: "the process ended with the news that a line was back: a flaw of the world",
+    2_470_346: "coins that the engine refused to adopt were the hedge's for the world: a flaw",
     2_037_805: "the host's clock was set an hour on between two processes: ids of a machine that"
     " had died were buried while an order was on its way",
     2_103_795: "a long of less than a lot, of trades by hand, kept the hedge from being sold: the"

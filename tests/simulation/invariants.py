@@ -76,6 +76,7 @@ class Mind(Sizes):
         self.priced_at = dict.fromkeys(Leg, 0)
         """When a price of each leg could last be heard."""
         self._looked = NEVER
+        self._not_adopted = False
         self._seen: dict[str, tuple[OrderStatus, Decimal]] = {}
         """How each order stood in the books when it was last held against the truth."""
         self.heard: dict[str, dict[str, Decimal]] = {}
@@ -188,6 +189,12 @@ class Mind(Sizes):
                 waits = "adopt:r0" in self.world.venue.adoptions
                 if waits and "adopt:r0" not in shell.engine.books.requests:
                     self.world.venue.never_adopted("adopt:r0")
+            case c.Notice(key="NOT_ADOPTED"):
+                self._not_adopted = True
+            case c.Serve(request_id=request_id):
+                if self._not_adopted and request_id in self.world.venue.adoptions:
+                    self.world.venue.never_adopted(request_id)
+                self._not_adopted = False
             case c.SetTrip(reason=reason, level=0):
                 self.trips.pop(reason, None)
             case c.SetTrip(level=level, reason=reason):
