@@ -5,9 +5,14 @@ from hedge.decide.terms import HedgeTerms
 from hedge.errors import SafetyRefusal
 
 
+def holds(engine: Engine) -> bool:
+    """Return whether the journal says that a hedge is open, or a part of one."""
+    return bool(engine.inventory or engine.position)
+
+
 def same_instruments(terms: HedgeTerms, before: HedgeTerms | None, engine: Engine) -> None:
     """Refuse to go on with an open hedge whose instrument has changed its units (F38)."""
-    if before is None or not (engine.inventory or engine.position):
+    if before is None or not holds(engine):
         return
     for now, then in ((terms.spot, before.spot), (terms.futures, before.futures)):
         if now.instrument.fingerprint() != then.instrument.fingerprint():
@@ -20,7 +25,7 @@ def same_instruments(terms: HedgeTerms, before: HedgeTerms | None, engine: Engin
 
 def same_accounts(terms: HedgeTerms, before: HedgeTerms | None, engine: Engine) -> None:
     """Refuse to look for an open hedge on another account, or on a testnet: it would seem lost."""
-    if before is None or not (engine.inventory or engine.position):
+    if before is None or not holds(engine):
         return
     for now, then in ((terms.spot, before.spot), (terms.futures, before.futures)):
         if then.account and now.account != then.account:

@@ -49,7 +49,7 @@ from hedge.model.numbers import MINUTE, SECOND
 from hedge.plugins.host import PluginHost
 from hedge.roles import AccountCheck, Can, Clock, MarketFeed, OrderGateway
 from hedge.runtime import picture
-from hedge.runtime.continuity import same_accounts, same_instruments
+from hedge.runtime.continuity import holds, same_accounts, same_instruments
 from hedge.runtime.effects import Effects
 from hedge.runtime.pump import Pump
 from hedge.runtime.recorder import Recorder
@@ -188,7 +188,7 @@ class Session:
             rights = await self._read(check.read_key_rights)
             account = self.plan.resolved.settings.accounts.get(ref.account_name)
             found += objections(ref, rights, account, self._host.environment(ref.venue))
-        if found and not self._holds:
+        if found and not holds(self.engine):
             raise SafetyRefusal("\n".join(found))
         return found
 
@@ -199,15 +199,10 @@ class Session:
         except Limited:
             raise
         except Refused as error:
-            if not self._holds:
+            if not holds(self.engine):
                 raise
             return redacted(str(error))
         return ""
-
-    @property
-    def _holds(self) -> bool:
-        """Return whether the journal says that a hedge is open, or a part of one."""
-        return bool(self.engine.inventory or self.engine.position)
 
     @property
     def _dry(self) -> bool:

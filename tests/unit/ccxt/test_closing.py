@@ -18,35 +18,31 @@ def opened_sessions(role):
     return [role.session.line(leg).exchange.session for leg in Leg]
 
 
-def test_a_task_of_ccxts_that_wakes_up_late_opens_nothing():
+def a_late_task(exchange):
+    """Return what a task of ccxt's does when it wakes up behind the close."""
+    return exchange.watch("ws://127.0.0.1:9/ws", "late")
+
+
+def a_broken_client(exchange):
+    """Have ccxt's own close raise half-way, as it can for a client in mid-connect."""
+    exchange.clients["half open"] = object()
+
+
+@pytest.mark.parametrize("breaks", [False, True], ids=["as it should", "failing half-way"])
+def test_a_close_leaves_nothing_open_and_what_comes_late_opens_nothing(breaks):
     async def main():
         role, _wire = gateway("binance", Leg.SPOT)
         exchange = role.session.line(Leg.SPOT).exchange
-        async with role:
-            sessions = opened_sessions(role)
-        with pytest.raises(ExchangeClosedByUser):
-            await exchange.watch("ws://127.0.0.1:9/ws", "late")
-        assert exchange.session is None
-        assert all(one.closed for one in sessions)
-        async with role:  # opened again
-            again = opened_sessions(role)
-            assert not any(one.closed for one in again)
-        assert all(one.closed for one in again)
-
-    asyncio.run(main())
-
-
-def test_a_close_that_fails_half_way_closes_the_rest():
-    async def main():
-        role, _wire = gateway("binance", Leg.SPOT)
-        exchange = role.session.line(Leg.SPOT).exchange
-        async with role:
-            sessions = opened_sessions(role)
-            exchange.clients["half open"] = object()  # its close raises, as one mid-connect can
-        assert all(one.closed for one in sessions)
-        async with role:
-            again = opened_sessions(role)
-            assert not any(one.closed for one in again)
+        for _ in range(2):  # it may be opened again
+            async with role:
+                sessions = opened_sessions(role)
+                assert not any(one.closed for one in sessions)
+                if breaks:
+                    a_broken_client(exchange)
+            assert all(one.closed for one in sessions)
+            with pytest.raises(ExchangeClosedByUser):
+                await a_late_task(exchange)
+            assert exchange.session is None
 
     asyncio.run(main())
 

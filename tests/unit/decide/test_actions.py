@@ -310,18 +310,6 @@ def test_an_ended_build_line_starts_afresh(open_desk, action):
     assert desk.held == (10, -10)
 
 
-def test_what_lost_its_short_meanwhile_does_not_end_as_done(open_desk):
-    """Coins without a hedge are somebody's business: nothing ends well beside them."""
-    desk = open_desk()
-    desk.build()
-    desk.start("scale", request="once")
-    desk.work(lambda: desk.mode is Mode.HALT)
-    desk.venue.position = D(0)
-    desk.start("scale", request="once")
-    desk.run(90)
-    assert desk.exit is None and {"UNEQUAL", "EXTERNAL_FUTURES"} <= desk.alarms
-
-
 @pytest.mark.parametrize("action", ["scale", "liquidation"])
 def test_an_ended_scale_or_liquidation_wants_again(open_desk, action):
     desk = open_desk()

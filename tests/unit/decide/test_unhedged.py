@@ -308,3 +308,15 @@ def test_an_unwinding_is_not_over_while_a_push_contradicts_its_last_measurement(
     desk.stale_reads[FUTURES] = None
     desk.run(20)
     assert desk.exit == (7, "NOT_HEDGED") and "delta is -3" in desk.texts(c.EndRun)[-1]
+
+
+def test_what_lost_its_short_meanwhile_does_not_end_as_done(open_desk):
+    """Coins without a hedge are somebody's business: nothing ends well beside them."""
+    desk = open_desk()
+    desk.build()
+    desk.start("scale", request="once")
+    desk.work(lambda: desk.mode is Mode.HALT)
+    desk.venue.position = D(0)
+    desk.start("scale", request="once")
+    desk.run(90)
+    assert desk.exit is None and {"UNEQUAL", "EXTERNAL_FUTURES"} <= desk.alarms
