@@ -409,14 +409,14 @@ class Engine:
     def alarm(self, key: str, level: str, text: str) -> None:
         """Raise an alarm row unless the same cause already stands.
 
-        Not every cause can say when it is gone: one that was acknowledged, and has been silent
-        since, is a new one when it speaks again.
+        Not every cause can say when it is gone: one that has been silent is a new one when it
+        speaks again, whether a person has acknowledged the last or not.
         """
         standing, said = self.books.alarms.get(key), self.volatile.said_at
         silence = max(ALARM_SILENCE, 2 * millis(self.terms.limits.audit_halt_ms))
         silent = self.now - said.get(key, self.volatile.started_at) >= silence
         said[key] = self.now
-        if standing is None or standing.settled or (standing.acknowledged and silent):
+        if standing is None or standing.settled or silent:
             self.issue(c.RaiseAlarm(key=key, level=level, text=text))
 
     def settle(self, key: str) -> None:
@@ -430,8 +430,11 @@ class Engine:
             self.issue(c.SetTrip(reason=reason, level=level, text=text))
 
     def untrip(self, reason: str) -> None:
+        """Take a trip away, and settle what told of it: the next one is told anew."""
         if reason in self.books.trips:
             self.issue(c.SetTrip(reason=reason, level=0))
+            self.settle(reason)
+            self.settle(f"LOCKED_{reason}")
 
     def hold(self, reason: str, detail: str = "") -> None:
         """Say why nothing is sent; the first reason of a decision stands."""

@@ -293,7 +293,6 @@ def _built(engine: "Engine") -> None:
         engine.issue(c.SetTarget(quantity=None, why="built"))
         if books.run.open and books.run.action is not Action.SINGLE:
             engine.issue(c.CloseRun(run_id=books.run.run_id, reason="HALT"))
-        engine.settle("BUILD_SLOW")
         _read_equity(engine, "built")
         return
     engine.hold(Reason.SETTLING, f"until {engine.terms.execution.settle_s} s of agreement")

@@ -17,6 +17,8 @@ EQUITY_PATIENCE_S = 30
 """How long orders, and a stop, wait for a measurement of equity."""
 CLOSING_PATIENCE_S = 120
 """How long a flat hedge waits for its last one, before it ends with an incomplete report."""
+ENDS_WITH_ITS_MODE = ("BUILD_SLOW", "MARGIN_SHORT", "BALANCE_SHORT", "UNWIND_BLOCKED")
+"""Alarms of a build or an unwinding: if their cause outlives it, the next mode says it anew."""
 
 
 def change_mode(
@@ -33,6 +35,8 @@ def change_mode(
     if target is not None:
         engine.issue(target)
     engine.issue(c.ChangeMode(mode=mode, trigger=trigger, why=why))
+    for key in ENDS_WITH_ITS_MODE:
+        engine.settle(key)
     recovery.lease(engine, engine.books.spot)
     engine.volatile.known_gap = abs(engine.delta)
     engine.volatile.settle_from = 0

@@ -138,6 +138,7 @@ def _check_misses(engine: "Engine") -> None:
         notes.misses = notes.refusals = 0
         engine.settle("HEDGE_MISSED")
         engine.settle("HEDGE_REFUSED")
+        engine.settle("HEDGE_GATED")
     elif newest.status is OrderStatus.CANCELLED:
         notes.misses += 1
         if futures_task.collar(notes.misses, engine.terms) >= engine.terms.limits.collar_max:

@@ -109,7 +109,6 @@ def _feeds(engine: "Engine", *, active: bool) -> None:
             engine.volatile.fresh_since = engine.volatile.fresh_since or now
             if now - engine.volatile.fresh_since >= seconds(FRESH_AGAIN_S):
                 engine.untrip("DATA_AGE")
-                engine.settle("DATA_AGE")
             else:
                 engine.due(engine.volatile.fresh_since + seconds(FRESH_AGAIN_S))
         return
@@ -146,7 +145,6 @@ def _account_streams(engine: "Engine", *, active: bool) -> None:
         notes.heard_at > now - dead for notes in engine.volatile.legs.values()
     ):
         engine.untrip("ACCOUNT_STREAM")
-        engine.settle("ACCOUNT_STREAM")
 
 
 def _due_beyond(engine: "Engine", age: int, *bounds: int) -> None:
@@ -159,12 +157,12 @@ def _streams_down(engine: "Engine") -> None:
     down_since = engine.volatile.down_since
     for leg in LEGS:
         up = engine.market.connected(leg)
-        if up and leg not in down_since:
+        if up and leg not in down_since and not engine.books.alarms:
             continue
         key = f"STREAM_DOWN_{leg.value.upper()}"
         if up:
-            del down_since[leg]
-            engine.settle(key)
+            down_since.pop(leg, None)
+            engine.settle(key)  # it may be an earlier process's
             continue
         since = down_since.setdefault(leg, engine.now)
         if engine.now - since >= seconds(DOWN_ALARM_S):
@@ -230,7 +228,9 @@ def _exposure(engine: "Engine", *, active: bool) -> None:
         notes.unhedged_since = 0
         if active:
             notes.known_gap = ZERO
-        engine.settle("UNHEDGED")
+        if engine.books.alarms:
+            engine.settle("UNHEDGED")
+            engine.settle("UNHEDGED_PAGE")
         return
     notes.unhedged_since = notes.unhedged_since or engine.now
     # A gap that was there when the mode was ordered is its work: alarms, but no trip in its way.
@@ -353,29 +353,38 @@ def _funding(engine: "Engine") -> None:
 
 
 def _margin(engine: "Engine") -> None:
+    """Say how much margin is used, and how near a liquidation is; what is closed has neither."""
     audit = engine.volatile.legs[Leg.FUTURES].last
-    if audit is None:
+    if audit is None or audit.position is None:
         return
-    ratio = audit.margin_ratio
-    if ratio is not None and ratio < MARGIN_WARN:
-        engine.settle("MARGIN")
-    elif ratio is not None:
-        text = f"margin ratio is {plain((ratio * 100).quantize(Decimal('0.1')))} %"
-        if ratio >= MARGIN_PAGE:
-            engine.alarm("MARGIN_PAGE", "page", text)
-        if ratio >= MARGIN_FREEZE:
-            engine.trip("MARGIN", Trip.FREEZE_SPOT, text)
-        engine.alarm("MARGIN", "warning", text)
-    position = audit.position
+    position, ratio = audit.position, audit.margin_ratio
+    if ratio is None and not position.quantity:
+        ratio = ZERO
+    if ratio is not None:
+        _margin_ratio(engine, ratio)
+    near = position.liquidation_price if position.quantity else None
     mid = engine.market.mid(Leg.FUTURES)
-    if position is None or position.liquidation_price is None or not mid or not position.quantity:
-        return
-    distance = abs(position.liquidation_price - mid) / mid
-    if distance < LIQUIDATION_NEAR:
+    if near is None:
+        engine.settle("LIQUIDATION_NEAR")
+    elif mid and (distance := abs(near - mid) / mid) < LIQUIDATION_NEAR:
         percent = plain((distance * 100).quantize(Decimal("0.1")))
         engine.alarm("LIQUIDATION_NEAR", "page", f"liquidation is {percent} % away")
-    else:
+    elif mid:
         engine.settle("LIQUIDATION_NEAR")
+
+
+def _margin_ratio(engine: "Engine", ratio: Decimal) -> None:
+    if ratio < MARGIN_FREEZE:
+        engine.settle("MARGIN_PAGE")
+    if ratio < MARGIN_WARN:
+        engine.settle("MARGIN")
+        return
+    text = f"margin ratio is {plain((ratio * 100).quantize(Decimal('0.1')))} %"
+    if ratio >= MARGIN_PAGE:
+        engine.alarm("MARGIN_PAGE", "page", text)
+    if ratio >= MARGIN_FREEZE:
+        engine.trip("MARGIN", Trip.FREEZE_SPOT, text)
+    engine.alarm("MARGIN", "warning", text)
 
 
 def _loss(engine: "Engine") -> None:

@@ -195,7 +195,8 @@ class Desk:
     def _position(self):
         held = self.stale_reads[FUTURES]
         quantity = self.venue.position if held is None else held
-        return Position(symbol="COIN/USDT:USDT", quantity=quantity)
+        near = self.venue.liquidation_price if quantity else None
+        return Position(symbol="COIN/USDT:USDT", quantity=quantity, liquidation_price=near)
 
     def _audit(self, command):
         leg, venue = command.leg, self.venue
@@ -226,6 +227,7 @@ class Desk:
             position=None if spot else self._position(),
             position_mode=None if spot else venue.position_mode,
             margin_free=None if spot else venue.margin,
+            margin_ratio=None if spot or not self._position().quantity else venue.margin_ratio,
             tradable=venue.tradable[leg],
             changed=venue.changed[leg],
         )

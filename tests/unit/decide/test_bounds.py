@@ -11,7 +11,7 @@ from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.mode import Mode, Trip
 from hedge.decide.terms import InventoryRule
-from hedge.model import FillKind, Position, PositionMode, StreamKind
+from hedge.model import Position, PositionMode, StreamKind
 from hedge.model.numbers import MS, SECOND
 
 
@@ -420,32 +420,6 @@ def test_signs_of_life_after_a_gap_do_not_renew_a_price_from_before_it(building)
         building.tell(e.StreamHeard, leg=SPOT, kind=StreamKind.MARKET)
     assert building.engine.market.age(SPOT, building.now) >= 8 * SECOND
     assert "DATA_AGE" in building.books.trips
-
-
-def test_an_acknowledged_alarm_is_raised_again_when_its_cause_comes_back(open_desk):
-    desk = open_desk()
-    desk.build()
-
-    def raised(key):
-        return len([x for x in desk.seen(c.RaiseAlarm) if x.key == key])
-
-    for times in (1, 2):
-        desk.foreign(FUTURES, 1, FillKind.AUTO_DELEVERAGING)
-        desk.run(5)
-        assert raised("FORCED_CLOSE") == times, "each loss of the short is a page of its own"
-        desk.verb("ack", subject="*")
-        desk.verb("clear", subject="*")
-        desk.skip(300)
-
-
-def test_an_acknowledged_alarm_whose_cause_stands_is_not_raised_again(building):
-    building.script[FUTURES].extend(["miss"] * 2_000)
-    building.fill()
-    building.run(125)
-    building.verb("ack", subject="*")
-    building.run(300)
-    pages = [x.key for x in building.seen(c.RaiseAlarm) if x.key == "UNHEDGED_PAGE"]
-    assert len(pages) == 1 and building.books.alarms["UNHEDGED_PAGE"].acknowledged
 
 
 def test_a_venue_that_cancels_what_would_take_is_not_stormed(open_desk):

@@ -1,0 +1,128 @@
+"""Goal: an alarm stands while its cause does; what is over settles it, and what comes back is said.
+
+Method: the desk; what stands is what a person would be told again and again until it settles.
+"""
+
+from decimal import Decimal as D  # noqa: N817
+
+import pytest
+from toy import FUTURES
+
+from hedge.decide import commands as c
+from hedge.decide import events as e
+from hedge.decide.mode import Mode, Trip
+from hedge.model import FillKind, StreamKind
+
+
+def raised(desk, key):
+    return sum(row.entry.key == key for row in desk.rows if isinstance(row.entry, c.RaiseAlarm))
+
+
+def test_margin_warns_freezes_pages_and_pages_again(open_desk):
+    desk = open_desk()
+    desk.build()
+    for ratio, standing, trip in (
+        ("0.39", set(), Trip.OK),
+        ("0.4", {"MARGIN"}, Trip.OK),
+        ("0.6", {"MARGIN"}, Trip.FREEZE_SPOT),
+        ("0.8", {"MARGIN", "MARGIN_PAGE"}, Trip.FREEZE_SPOT),
+        ("0.7", {"MARGIN", "MARGIN_PAGE"}, Trip.FREEZE_SPOT),
+        ("0.5", {"MARGIN"}, Trip.FREEZE_SPOT),
+        ("0.9", {"MARGIN", "MARGIN_PAGE"}, Trip.FREEZE_SPOT),
+        ("0.1", set(), Trip.FREEZE_SPOT),
+    ):
+        desk.venue.margin_ratio = D(ratio)
+        desk.skip(40)
+        assert desk.alarms & {"MARGIN", "MARGIN_PAGE"} == standing, ratio
+        assert desk.books.trip == trip, ratio
+    assert raised(desk, "MARGIN_PAGE") == 2, "nobody acknowledged the first, and it had settled"
+
+
+def test_a_position_that_is_gone_is_near_no_liquidation(open_desk):
+    desk = open_desk()
+    desk.build()
+    desk.venue.liquidation_price, desk.venue.margin_ratio = D(110), D("0.5")
+    desk.skip(40)
+    assert desk.alarms >= {"LIQUIDATION_NEAR", "MARGIN"}
+    desk.verb("liquidate")
+    desk.work(lambda: desk.held == (0, 0) and desk.mode is Mode.HALT)
+    desk.skip(40)
+    assert not desk.alarms & {"LIQUIDATION_NEAR", "MARGIN"}
+
+
+def test_a_stream_that_the_last_process_missed_is_up_in_this_one(building):
+    building.tell(e.StreamChanged, leg=FUTURES, kind=StreamKind.ACCOUNT, up=False, why="lost")
+    building.run(40)
+    assert "STREAM_DOWN_FUTURES" in building.alarms
+    building.boot("boot")
+    for kind in StreamKind:
+        building.tell(e.StreamChanged, leg=FUTURES, kind=kind, up=True)
+    building.run(3)
+    assert "STREAM_DOWN_FUTURES" not in building.alarms
+
+
+def test_what_a_build_lacked_is_settled_when_it_is_given_up(building):
+    building.venue.margin = D(10)
+    building.run(12)
+    building.fill()
+    building.run(20)
+    assert "MARGIN_SHORT" in building.alarms
+    building.verb("liquidate")
+    assert building.mode is Mode.LIQUIDATION and "MARGIN_SHORT" not in building.alarms
+    building.work(lambda: building.mode is Mode.HALT)
+    assert not building.alarms
+
+
+def test_a_slow_build_that_is_given_up_is_not_slow_any_more(open_desk):
+    desk = open_desk(execution={"build_timeout_s": 600})
+    desk.funding()
+    desk.skip(660, step=4)
+    assert "BUILD_SLOW" in desk.alarms
+    desk.verb("liquidate")
+    assert "BUILD_SLOW" not in desk.alarms
+
+
+@pytest.mark.parametrize("acknowledged", [True, False])
+def test_an_alarm_is_raised_again_when_its_cause_comes_back(open_desk, acknowledged):
+    desk = open_desk()
+    desk.build()
+
+    for times in (1, 2):
+        desk.foreign(FUTURES, 1, FillKind.AUTO_DELEVERAGING)
+        desk.run(5)
+        assert raised(desk, "FORCED_CLOSE") == times, "each loss of the short is a page of its own"
+        if acknowledged:
+            desk.verb("ack", subject="*")
+            desk.verb("clear", subject="*")
+        desk.skip(300)
+
+
+def test_an_acknowledged_alarm_whose_cause_stands_is_not_raised_again(building):
+    building.script[FUTURES].extend(["miss"] * 2_000)
+    building.fill()
+    building.run(125)
+    building.verb("ack", subject="*")
+    building.run(300)
+    assert raised(building, "UNHEDGED_PAGE") == 1
+    assert building.books.alarms["UNHEDGED_PAGE"].acknowledged
+
+
+def test_each_time_that_something_is_unhedged_for_long_is_paged(building):
+    for times in (1, 2):
+        building.script[FUTURES].extend(["miss"] * 2_000)
+        building.fill()
+        building.run(125)
+        assert raised(building, "UNHEDGED_PAGE") == times
+        building.script[FUTURES].clear()
+        building.run(10)
+        assert not building.alarms & {"UNHEDGED", "UNHEDGED_PAGE", "HEDGE_MISSED"}
+        building.verb("clear", subject="*")
+        building.work(lambda: building.resting() is not None)
+
+
+def test_what_told_of_a_trip_settles_when_a_person_clears_it(building):
+    for times in (1, 2):
+        building.verb("lock", subject="LOOKING")
+        assert raised(building, "LOCKED_LOOKING") == times and "LOCKED_LOOKING" in building.alarms
+        building.verb("clear", subject="LOOKING")
+        assert "LOCKED_LOOKING" not in building.alarms
