@@ -283,6 +283,8 @@ def test_it_is_refused_in_one_line_and_nothing_is_sent(
     assert case.venue in said[0], found
     for word in case.words:
         assert word in said[0], found
+    if case.code == VENUE:  # of two accounts at one venue, which?
+        assert f"(account {account_of(case, case.venue)})" in said[0], found
     assert not any(secret in found.out + found.err for secret in SECRETS)
 
 

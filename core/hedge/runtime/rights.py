@@ -1,7 +1,11 @@
 """What a key may do, judged before anything is sent: it must trade, and should do nothing else."""
 
+import contextlib
+from collections.abc import Iterator
+
 from hedge.config.settings import AccountSettings
 from hedge.config.values import VenueRef
+from hedge.errors import Refused
 from hedge.roles import KeyRights
 
 NO_ACCOUNT = AccountSettings()
@@ -34,3 +38,14 @@ def objections(
             f" venue, or set {name}.allow_any_ip"
         )
     return tuple(found)
+
+
+@contextlib.contextmanager
+def whose(ref: VenueRef) -> Iterator[None]:
+    """Name the account in what its venue refuses: there may be several at one venue."""
+    try:
+        yield
+    except Refused as error:
+        if ref.account:
+            error.args = (f"{error} (account {ref.account})",)
+        raise

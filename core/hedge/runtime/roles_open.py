@@ -24,6 +24,7 @@ from hedge.roles import (
     SpotGateway,
     VenueContext,
 )
+from hedge.runtime.rights import whose
 
 CLOSE_S = 5
 TURN = "hedge.turn"
@@ -108,7 +109,8 @@ async def _open_live(
     }
     opened: dict[str, Any] = {}
     for name, (role, _) in asked.items():
-        opened[name] = await role.__aenter__()
+        with whose(spot if name.startswith("spot") else futures):
+            opened[name] = await role.__aenter__()
         stack.push_async_callback(_close, role, name)
     one_pot = (spot.venue, spot.account) == (futures.venue, futures.account)
     return Roles(

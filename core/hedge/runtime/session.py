@@ -53,7 +53,7 @@ from hedge.runtime.continuity import holds, same_accounts, same_instruments
 from hedge.runtime.effects import Effects
 from hedge.runtime.pump import Pump
 from hedge.runtime.recorder import Recorder
-from hedge.runtime.rights import objections
+from hedge.runtime.rights import objections, whose
 from hedge.runtime.roles_open import Roles, open_roles
 from hedge.runtime.sinks import account_sink, market_sink
 from hedge.runtime.snapshot import HedgeSnapshot
@@ -185,7 +185,8 @@ class Session:
         }
         found: list[str] = []
         for ref, check in asked.values():
-            rights = await self._read(check.read_key_rights)
+            with whose(ref):
+                rights = await self._read(check.read_key_rights)
             account = self.plan.resolved.settings.accounts.get(ref.account_name)
             found += objections(ref, rights, account, self._host.environment(ref.venue))
         if found and not holds(self.engine):
@@ -195,7 +196,8 @@ class Session:
     async def _prepare(self, symbol: str, leverage: int) -> str:
         """Set leverage and mode; where the venue will not, return why (an open hedge goes on)."""
         try:
-            await self._read(lambda: self.roles.futures_gateway.prepare(symbol, leverage))
+            with whose(self.settings.futures_ref):
+                await self._read(lambda: self.roles.futures_gateway.prepare(symbol, leverage))
         except Limited:
             raise
         except Refused as error:
@@ -275,7 +277,8 @@ class Session:
         except Missing as error:
             text = f"SYMBOL_UNKNOWN: {error}: choose a symbol that both venues trade"
             raise ConfigError(text) from None
-        fees = await self._read(lambda: check.read_fees(symbol))
+        with whose(ref):
+            fees = await self._read(lambda: check.read_fees(symbol))
         limits = gateway.limits
         return LegTerms(
             instrument=instrument,
