@@ -70,6 +70,8 @@ FAILED_SINCE: dict[int, str] = {
     " venue's exemption for what only reduces was counted on, and no order is that small",
     2_180_652: "an account that could not be read, asked of by a new action, was said half a second"
     " late: nothing was due at its minute",
+    3_220_622: "a machine that died forgot an adoption, and not the sale of its coins",
+    3_225_748: "coins that one read had shown, and a ban kept from a second, were not said",
     1_305_094: "`stop` ended as hedged with an order that left during the last measurement",
     10_140: "what others did before a first read was to be booked: a flaw of the history's judge",
 }

@@ -192,6 +192,7 @@ class Books:
             book.spend_unmatched()
         if command.reason == "ADOPTED":
             self.unexplained = False
+            book.await_lease()  # whose the coins are is on disk before they are sold (ADR 0018)
         elif command.reason == "FOUND_AT_START":
             self.unexplained = True
         elif command.leg is Leg.FUTURES:

@@ -40,6 +40,7 @@ def decide(engine: "Engine") -> None:
         lease(engine, book)
         _bury(engine, book, notes)
         _witness(engine, book, notes)
+        _tell_difference(engine, book.leg, notes)
         _audit(engine, book, notes)
     if not engine.volatile.recovered:
         engine.volatile.recovered = _settled(engine)
@@ -163,7 +164,7 @@ def _witness(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
     notes.just_in = False
     difference = _difference(engine, book, audit)
     notes.agreed = difference == 0
-    _tell_difference(engine, book.leg, notes, difference)
+    _note_difference(engine, book.leg, notes, difference)
     if not difference:
         notes.witness = None
         return
@@ -193,7 +194,7 @@ def _witness(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
     elif audit.asked_at >= first.asked_at + apart:
         notes.witness = None
         notes.agreed = True
-        _tell_difference(engine, book.leg, notes, ZERO)
+        _note_difference(engine, book.leg, notes, ZERO)
         for record in list(book.open.values()) if doubted else ():
             _declare_dead(engine, book, record, "unknown by id in two reads behind the fence")
         _book_difference(engine, book, _difference(engine, book, audit))
@@ -201,17 +202,24 @@ def _witness(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
         notes.dirty_at = engine.now
 
 
-def _tell_difference(engine: "Engine", leg: Leg, notes: LegNotes, difference: Decimal) -> None:
-    """Say a difference that stands, though a doubt keeps it from being believed (R7 against R9)."""
-    key = f"DIFFERS_{leg.value.upper()}"
+def _note_difference(engine: "Engine", leg: Leg, notes: LegNotes, difference: Decimal) -> None:
+    notes.differs = difference
+    notes.differs_since = (notes.differs_since or engine.now) if difference else 0
     if not difference:
-        notes.differs_since = 0
-        engine.settle(key)
+        engine.settle(f"DIFFERS_{leg.value.upper()}")
+
+
+def _tell_difference(engine: "Engine", leg: Leg, notes: LegNotes) -> None:
+    """Say a difference that stands while a doubt keeps it from being believed, or no read comes."""
+    if not notes.differs_since:
         return
-    notes.differs_since = notes.differs_since or engine.now
-    if engine.now - notes.differs_since >= DIFFERS_ALARM and engine.books.in_doubt:
-        text = f"{leg.value} holds {plain(difference)} beside the books, and an order is in doubt"
-        engine.alarm(key, "alarm", text)
+    at = notes.differs_since + DIFFERS_ALARM
+    if engine.now < at:
+        engine.due(at)
+    elif engine.books.in_doubt or notes.failures:
+        why = "an order is in doubt" if engine.books.in_doubt else "it cannot be read again"
+        text = f"{leg.value} holds {plain(notes.differs)} beside the books, and {why}"
+        engine.alarm(f"DIFFERS_{leg.value.upper()}", "alarm", text)
 
 
 def _book_difference(engine: "Engine", book: LegBook, difference: Decimal) -> None:

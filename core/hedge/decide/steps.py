@@ -61,6 +61,7 @@ def adopt(engine: "Engine", quantity: Decimal, request_id: str = "") -> bool:
     engine.issue(
         c.BookExternal(leg=Leg.SPOT, quantity=quantity, reason="ADOPTED", request_id=request_id)
     )
+    recovery.lease(engine, engine.books.spot)
     engine.volatile.known_gap = abs(engine.delta)  # a gap that was asked for is no surprise
     return True
 

@@ -14,7 +14,7 @@ from hedge.decide.leg_book import OrderRecord
 from hedge.decide.spot_task import Calm
 from hedge.decide.terms import HedgeTerms, InventoryRule, millis
 from hedge.model import Balance, Fill, Leg
-from hedge.model.numbers import SECOND
+from hedge.model.numbers import SECOND, ZERO
 
 CLOCK_ERROR_MAX = SECOND // 4
 """A clock that was asked over a slower line than this says nothing of ours."""
@@ -57,6 +57,8 @@ class LegNotes(msgspec.Struct, kw_only=True):
     witness: Witness | None = None
     differs_since: int = 0
     """Since when the reads have held something else than the books."""
+    differs: Decimal = ZERO
+    """By how much the last of them did."""
     misses: int = 0
     refusals: int = 0
     retry_at: int = 0

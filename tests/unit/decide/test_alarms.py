@@ -6,11 +6,12 @@ Method: the desk; what stands is what a person would be told again and again unt
 from decimal import Decimal as D  # noqa: N817
 
 import pytest
-from toy import FUTURES
+from toy import FUTURES, SPOT
 
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.mode import Mode, Trip
+from hedge.decide.terms import InventoryRule
 from hedge.model import FillKind, StreamKind
 
 
@@ -126,3 +127,23 @@ def test_what_told_of_a_trip_settles_when_a_person_clears_it(building):
         assert raised(building, "LOCKED_LOOKING") == times and "LOCKED_LOOKING" in building.alarms
         building.verb("clear", subject="LOOKING")
         assert "LOCKED_LOOKING" not in building.alarms
+
+
+def reads_of_spot(desk):
+    return sum(asked.leg is SPOT for asked in desk.seen(c.AuditLeg))
+
+
+def test_a_difference_that_no_second_read_confirms_is_said(open_desk):
+    """A ban comes behind the first read of coins that nobody hedges."""
+    desk = open_desk(inventory=InventoryRule.ACCOUNT)
+    desk.funding()
+    desk.work(lambda: desk.held[0] > 2)
+    desk.venue.coins += 3
+    before = reads_of_spot(desk)
+    desk.work(lambda: reads_of_spot(desk) > before)
+    desk.reads = {SPOT: "fail", FUTURES: "fail"}
+    desk.run(12)
+    assert "DIFFERS_SPOT" in desk.alarms
+    desk.reads = {SPOT: "", FUTURES: ""}
+    desk.run(12)
+    assert "DIFFERS_SPOT" not in desk.alarms and desk.engine.inventory == desk.venue.coins

@@ -426,3 +426,22 @@ def test_a_stop_waits_for_a_read_that_is_out_without_looking_all_the_time(open_d
     before = len(desk.seen(c.WakeAt))
     desk.sleep(10)
     assert len(desk.seen(c.WakeAt)) - before < 40
+
+
+def test_whose_coins_are_is_on_disk_before_they_are_sold(open_desk):
+    """What a dead machine forgets of its journal is no adoption whose coins it has sold."""
+    desk = open_desk()
+    desk.build()
+    desk.venue.coins += 5
+    desk.verb("liquidate")
+    desk.leasing, leases = False, len(desk.seen(c.LeaseIds))
+    desk.verb("adopt", quantity=D(5))
+    desk.run(3)
+    assert desk.held[0] == 15 and desk.resting() is not None
+    (lease,) = desk.seen(c.LeaseIds)[leases:]
+    desk.fill()
+    desk.run(3)
+    assert desk.resting() is None and desk.engine.reason.startswith("IDS_LEASING")
+    desk.leasing = True
+    desk.tell(e.IdsLeased, leg=SPOT, epoch=lease.epoch, first=lease.first, last=lease.last)
+    assert desk.resting() is not None
