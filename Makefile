@@ -14,6 +14,8 @@ LEFT = $(if $(MADE),--basetemp=$(MADE)/$@ --junitxml=$(MADE)/$@.xml -o junit_log
 SOURCES := core plugins tests bench docs
 SEEDS ?= 10000
 LIVES ?= 300
+# 0: at every place of twenty stories.
+DEATHS ?= 0
 SUITE ?= sim
 FROM ?= 1
 N ?= 1
@@ -39,9 +41,9 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt -e .
 	@touch $@
 
-$(VENV)/.tested: $(VENV)/.installed
+$(VENV)/.tested: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt -e '.[test]'
-	@touch $@
+	@touch $(VENV)/.installed $@
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff format --check $(SOURCES)
@@ -63,7 +65,7 @@ lived: $(VENV)/.tested
 
 # Thousands of worlds on virtual time: nothing in them waits, so they take what the others leave.
 swarm: $(VENV)/.tested
-	SEEDS=$(SEEDS) HEDGE_LIVES=$(LIVES) nice -n 15 $(PYTEST) $(LEFT) $(SWARM)
+	SEEDS=$(SEEDS) DEATHS=$(DEATHS) HEDGE_LIVES=$(LIVES) nice -n 15 $(PYTEST) $(LEFT) $(SWARM)
 
 bench: $(VENV)/.tested
 	$(BIN)/python bench/run.py
@@ -71,12 +73,15 @@ bench: $(VENV)/.tested
 soak: $(VENV)/.tested
 	@case "$(SUITE)" in \
 	sim) $(BIN)/python tests/simulation/run.py --seeds $(SEEDS) --from $(FROM) --save ;; \
+	deaths) $(BIN)/python tests/simulation/run.py --crashes $(SEEDS) --from $(FROM) --save && \
+		$(BIN)/python tests/simulation/run.py --crashes $(SEEDS) --from $(FROM) --save --again && \
+		HEDGE_CRASH_MOST=0 $(PYTEST) tests/life/test_crash_points.py ;; \
 	life) HEDGE_LIVES=$(SEEDS) HEDGE_LIVES_FROM=$(FROM) $(BIN)/python -m pytest tests/life/test_faults.py ;; \
 	crash) $(BIN)/python tests/crash/many_kills.py --kills $(SEEDS) --from $(FROM) --save ;; \
 	canaries) $(BIN)/python tests/canaries/search.py --seeds $(SEEDS) ;; \
 	fuzz) $(BIN)/python tests/fuzz/guided.py --minutes $(MINUTES) ;; \
 	wire) $(BIN)/python tests/wire/soak.py --minutes $(MINUTES) ;; \
-	*) echo "SUITE is sim, life, crash, canaries, fuzz or wire" >&2; exit 2 ;; \
+	*) echo "SUITE is sim, deaths, life, crash, canaries, fuzz or wire" >&2; exit 2 ;; \
 	esac
 
 seed: $(VENV)/.tested

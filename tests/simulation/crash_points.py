@@ -25,7 +25,7 @@ from hedge.model.numbers import MS, SECOND
 KINDS = ("crash_process", "crash_machine")
 BRIEF = 6 * SECOND
 """How long the owner of a base trades before all is wound up."""
-SLICES_MOST = 3
+SLICES_MOST = 2
 
 
 class Case(NamedTuple):
@@ -122,12 +122,22 @@ def _some(cases: Sequence[Case], options: dict[str, Any]) -> Crashes:
 
 
 def crash_everywhere(
-    seeds: Sequence[int], *, most: int = 0, again: bool = False, processes: int = 2
+    seeds: Sequence[int],
+    *,
+    most: int = 0,
+    again: bool = False,
+    in_turn: bool = False,
+    processes: int = 2,
 ) -> Crashes:
-    """Try the deaths of all bases; with ``most``, that many of them, evenly taken."""
+    """Try the deaths of all bases; with ``most``, that many of them, evenly taken.
+
+    ``in_turn`` dies once at each place, alone and with the machine by turns, and not in both ways.
+    """
     began = time.perf_counter()
     cases = [case for seed in seeds for case in cases_of(seed, again=again)]
     total = Crashes(bases=len(seeds), points=len(cases))
+    if in_turn:
+        cases = [case for at, case in enumerate(cases) if at % len(KINDS) == at // len(KINDS) % 2]
     if most and most < len(cases):
         # A stride that shares no factor with the pairs of kinds takes both of them in turn.
         cases = [cases[number * len(cases) // most] for number in range(most)]
