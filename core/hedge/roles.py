@@ -105,10 +105,15 @@ class FeeRates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyRights(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key may do; ``None`` where the venue does not say."""
+
     trade: bool
+    """For every leg that it is used for here."""
     withdraw: bool
+    """Or transfer to another account of its owner; True where nobody can tell."""
     ip_bound: bool | None = None
     expires_at: int | None = None
+    """Unix ns."""
 
 
 class Closable(Protocol):

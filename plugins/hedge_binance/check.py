@@ -41,7 +41,9 @@ class BinanceAccountCheck(Role):
         trade = all(rights[leg] for leg in used) if used else any(rights.values())
         return KeyRights(
             trade=trade,
-            withdraw=found.enable_withdrawals,
+            withdraw=found.enable_withdrawals
+            or found.enable_internal_transfer
+            or found.permits_universal_transfer,
             ip_bound=found.ip_restrict,
             expires_at=found.trading_authority_expiration_time * MS or None,
         )

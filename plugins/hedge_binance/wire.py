@@ -434,6 +434,8 @@ class KeyRestrictions(msgspec.Struct, frozen=True, rename="camel"):
 
     ip_restrict: bool = False
     enable_withdrawals: bool = False
+    enable_internal_transfer: bool = False
+    permits_universal_transfer: bool = False
     enable_spot_and_margin_trading: bool = False
     enable_futures: bool = False
     trading_authority_expiration_time: int = 0

@@ -15,6 +15,8 @@ ANYWHERE = "*"
 """The entry of a key that is bound to no address."""
 NEVER_YEAR = 1970
 """A key that does not expire carries the epoch as its end."""
+TRANSFERS = ("AccountTransfer", "SubMemberTransfer")
+"""Rights that move coins to another account; a key that only reads lists them, and has none."""
 
 
 class Check(Role):
@@ -28,9 +30,10 @@ class Check(Role):
     def rights_of(info: KeyInfo, legs: Collection[Leg]) -> KeyRights:
         """Return the rights (docs/v5/user/apikey-info); no ``legs``: either will do."""
         rights = [_trades(info.permissions, leg) for leg in legs or Leg]
+        writes, wallet = info.read_only == 0, set(info.permissions.wallet)
         return KeyRights(
-            trade=info.read_only == 0 and (all(rights) if legs else any(rights)),
-            withdraw="Withdraw" in info.permissions.wallet,
+            trade=writes and (all(rights) if legs else any(rights)),
+            withdraw="Withdraw" in wallet or (writes and not wallet.isdisjoint(TRANSFERS)),
             ip_bound=bool(info.ips) and ANYWHERE not in info.ips,
             expires_at=_moment(info.expired_at),
         )

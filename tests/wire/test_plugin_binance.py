@@ -32,7 +32,7 @@ from hedge.model import (
     Side,
     StreamUp,
 )
-from hedge.model.numbers import HOUR, MS
+from hedge.model.numbers import HOUR, MS, SECOND
 from hedge_binance import plugin
 from hedge_binance.config import BinanceSettings
 from hedge_sim.dialects.server import SIM_KEY, Keys
@@ -92,6 +92,16 @@ def test_instruments_and_their_states():
             for feed, symbol in ((it.spot_feed, "NOPE/USDT"), (it.futures_feed, "BTC/USDT:USDC")):
                 with pytest.raises(Missing, match="binance has no"):
                     await feed.read_instrument(symbol)
+
+    run(work)
+
+
+def test_a_key_that_can_transfer_is_as_good_as_one_that_can_withdraw_and_tells_its_end():
+    async def work():
+        ends_at = 1_900_000_000 * SECOND
+        async with desk(server={"keys": Keys(transfer=True, ends_at=ends_at)}) as it:
+            rights = await it.account_check.read_key_rights()
+            assert rights.trade and rights.withdraw and rights.expires_at == ends_at
 
     run(work)
 

@@ -20,6 +20,7 @@ from hedge.model.numbers import SECOND
 from hedge_sim.dialects.server import Keys
 
 HOUR_S = 3_600
+ENDS_AT = 1_900_000_000 * SECOND
 
 
 def test_a_start_reads_and_prepares():
@@ -120,6 +121,14 @@ def test_a_key_that_can_withdraw_says_so():
         assert rights.withdraw and not rights.ip_bound
 
     run(scenario, keys=Keys(withdraw=True, ip_bound=False))
+
+
+def test_a_key_that_can_transfer_is_as_good_as_one_that_can_withdraw_and_tells_its_end():
+    async def scenario(desk):
+        rights = await desk.account_check.read_key_rights()
+        assert rights.trade and rights.withdraw and rights.expires_at == ENDS_AT
+
+    run(scenario, keys=Keys(transfer=True, ends_at=ENDS_AT))
 
 
 def test_a_key_that_cannot_trade_is_refused_with_the_mend():

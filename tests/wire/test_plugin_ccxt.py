@@ -130,6 +130,16 @@ def test_a_key_has_the_right_to_each_leg_or_none(venue, keys):
     run(venue, scenario, keys=keys)
 
 
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("keys", [Keys(withdraw=True), Keys(transfer=True)])
+def test_a_key_that_can_withdraw_or_transfer_says_so(venue, keys):
+    async def scenario(desk):
+        rights = await desk.account_check.read_key_rights()
+        assert rights.trade and rights.withdraw
+
+    run(venue, scenario, keys=keys)
+
+
 def test_a_simulator_that_no_leg_uses_is_asked_nothing():
     async def main():
         async with in_process("binance-usdm") as server:

@@ -96,7 +96,7 @@ SIMULATED = """\
 ACCOUNT = """
 [accounts.{name}]               # keys: secrets/accounts__{name}__api_key, ..._api_secret
 venue = "{venue}"
-# allow_withdraw = false        # true: start although the key can withdraw
+# allow_withdraw = false        # true: start although the key can withdraw or transfer
 # allow_any_ip = false          # true: start live although the key is bound to no address
 """
 

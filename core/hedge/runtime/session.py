@@ -53,7 +53,7 @@ from hedge.runtime.continuity import holds, same_accounts, same_instruments
 from hedge.runtime.effects import Effects
 from hedge.runtime.pump import Pump
 from hedge.runtime.recorder import Recorder
-from hedge.runtime.rights import objections, whose
+from hedge.runtime.rights import Findings, Keys, whose
 from hedge.runtime.roles_open import Roles, open_roles
 from hedge.runtime.sinks import account_sink, market_sink
 from hedge.runtime.snapshot import HedgeSnapshot
@@ -106,6 +106,7 @@ class Session:
         self._stack = contextlib.AsyncExitStack()
         self._effects: Effects
         self._held: list[Held] = []
+        self._keys = Keys(clock)
         self.lived = (self.directory / LOG_NAME).exists()
         """Whether this hedge may have traded before; known for sure once it is open."""
         self.say: Callable[[str], None] = lambda _: None
@@ -146,7 +147,7 @@ class Session:
             self._clock.begin_at(last_at)
         same_instruments(terms, before, self.engine)
         same_accounts(terms, before, self.engine)
-        self._objections = await self._judge_keys()
+        self._findings = await self._judge_keys()
         futures = terms.futures.instrument.symbol
         self._unprepared = await self._prepare(futures, terms.limits.leverage)
         committer = self._committer()
@@ -170,27 +171,22 @@ class Session:
         self._stack.push_async_callback(self._effects.close)
         self.pump.perform = self._effects.perform
 
-    async def _judge_keys(self) -> list[str]:
+    async def _judge_keys(self) -> Findings:
         """Refuse to begin with a key that may too little or too much (exit 5, nothing sent).
 
         An open hedge is not left alone for it: there the objections become an alarm.
         """
         roles, hedge = self.roles, self.settings
-        asked = {
-            (ref.venue, ref.account_name): (ref, check)
-            for ref, check in (
-                (hedge.spot_ref, roles.spot_check),
-                (hedge.futures_ref, roles.futures_check),
-            )
-        }
-        found: list[str] = []
-        for ref, check in asked.values():
-            with whose(ref):
-                rights = await self._read(check.read_key_rights)
-            account = self.plan.resolved.settings.accounts.get(ref.account_name)
-            found += objections(ref, rights, account, self._host.environment(ref.venue))
-        if found and not holds(self.engine):
-            raise SafetyRefusal("\n".join(found))
+        accounts = self.plan.resolved.settings.accounts
+        for ref, check in (
+            (hedge.spot_ref, roles.spot_check),
+            (hedge.futures_ref, roles.futures_check),
+        ):
+            environment = self._host.environment(ref.venue)
+            self._keys.add(ref, check, accounts.get(ref.account_name), environment)
+        found = await self._keys.judge(self._read)
+        if found.objections and not holds(self.engine):
+            raise SafetyRefusal("\n".join(found.objections))
         return found
 
     async def _prepare(self, symbol: str, leverage: int) -> str:
@@ -365,8 +361,10 @@ class Session:
             self.log.sync()
             clear_restored_mark(self.directory)
         self._restarts()
-        if self._objections:
-            self._alarm("KEY_RIGHTS", "page", "; ".join(self._objections))
+        self._tell_keys(self._findings)
+        if not clock.virtual:  # a simulated key never changes
+            watching = asyncio.get_running_loop().create_task(self._keys.watch(self._tell_keys))
+            self._stack.callback(watching.cancel)
         if self._unprepared:
             self._alarm("NOT_PREPARED", "page", self._unprepared)
         spot, futures = terms.spot.instrument.symbol, terms.futures.instrument.symbol
@@ -393,6 +391,12 @@ class Session:
 
     def _alarm(self, key: str, level: str, text: str) -> None:
         self.pump.feed(e.ShellAlarmed(at=self._clock.now(), key=key, level=level, text=text))
+
+    def _tell_keys(self, found: Findings) -> None:
+        if found.objections:
+            self._alarm("KEY_RIGHTS", "page", "; ".join(found.objections))
+        if found.endings:
+            self._alarm("KEY_EXPIRES", "alarm", "; ".join(found.endings))
 
     def _restarts(self) -> None:
         """More than three restarts in ten minutes: start LOCKED and let a person look."""

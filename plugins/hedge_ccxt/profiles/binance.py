@@ -27,7 +27,9 @@ BINANCE = Profile(
     profits=Profits(rows="assets", profit="unrealizedProfit", asset="asset"), interval_default_h=8,
     rights=Rights(method="sapiGetAccountApiRestrictions", path="",
                   spot=("enableSpotAndMarginTrading",), futures=("enableFutures",),
-                  withdraw=("enableWithdrawals",), ip="ipRestrict"),
+                  ip="ipRestrict",
+                  withdraw=("enableWithdrawals", "enableInternalTransfer",
+                            "permitsUniversalTransfer")),
     local={
         "spot": {"public": f"{HTTP}/api/v3", "private": f"{HTTP}/api/v3", "sapi": f"{HTTP}/sapi/v1",
                  "ws.spot": f"{WS}/ws", "ws.ws-api.spot": f"{WS}/ws-api/v3"},

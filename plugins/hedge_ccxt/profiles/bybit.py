@@ -32,9 +32,9 @@ BYBIT = Profile(
     lookups=(Lookup("fetch_open_orders", is_list=True),
              Lookup("fetch_canceled_and_closed_orders", is_list=True)),
     trades_window_h=7 * 24, page=100, marks="watch_ticker", mode_from="positions",
-    pays_positive=True, paid_on="execQty",
-    rights=Rights(method="privateGetV5UserQueryApi", path="result.permissions",
-                  spot=("SpotTrade",), futures=("Order", "OptionsTrade"),
-                  withdraw=("Withdraw",), ip="result.ips", read_only="result.readOnly"),
+    pays_positive=True, paid_on="execQty", rights=Rights(
+        method="privateGetV5UserQueryApi", path="result.permissions", ip="result.ips",
+        read_only="result.readOnly", spot=("SpotTrade",), futures=("Order", "OptionsTrade"),
+        withdraw=("Withdraw", "AccountTransfer", "SubMemberTransfer")),
     local={"spot": WS, "futures": WS},
 )  # fmt: skip

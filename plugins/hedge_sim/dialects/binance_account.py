@@ -32,7 +32,9 @@ class KeyRights:
     def restrictions(self, _: Params) -> Row:
         """Return ``GET /sapi/v1/account/apiRestrictions``."""
         keys = self._keys
+        ends = {"tradingAuthorityExpirationTime": keys.ends_at // MS} if keys.ends_at else {}
         return {
+            **ends,
             "ipRestrict": keys.ip_bound,
             "createTime": 1_698_645_219_000,
             "enableReading": True,
@@ -40,7 +42,7 @@ class KeyRights:
             "enableInternalTransfer": False,
             "enableMargin": False,
             "enableFutures": keys.may_trade(Leg.FUTURES),
-            "permitsUniversalTransfer": False,
+            "permitsUniversalTransfer": keys.transfer,
             "enableVanillaOptions": False,
             "enableFixApiTrade": False,
             "enableFixReadOnly": False,

@@ -1,10 +1,11 @@
 """The unified account as Bybit shows it: wallet, positions, key, fee rates."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from hedge.model import Balance, Leg, Position, PositionMode, Side
-from hedge.model.numbers import MS, ZERO, plain
+from hedge.model.numbers import MS, SECOND, ZERO, plain
 from hedge_sim.dialects.bybit_errors import LINEAR, SPOT
 from hedge_sim.dialects.bybit_listing import PRICE_MAX, Listing
 from hedge_sim.dialects.bybit_market import Markets
@@ -196,7 +197,7 @@ class Ledger:
         permissions: dict[str, Any] = {
             "ContractTrade": ["Order", "Position"] if keys.only is not Leg.SPOT else [],
             "Spot": ["SpotTrade"] if keys.only is not Leg.FUTURES else [],
-            "Wallet": ["AccountTransfer", "SubMemberTransfer"],
+            "Wallet": ["AccountTransfer", "SubMemberTransfer"] if keys.transfer else [],
             "Options": [],
             "Derivatives": ["DerivativesTrade"],
             "CopyTrading": [],
@@ -218,7 +219,7 @@ class Ledger:
             "ips": ["127.0.0.1"] if keys.ip_bound else ["*"],
             "type": 1,
             "deadlineDay": -2 if keys.ip_bound else 90,
-            "expiredAt": "1970-01-01T00:00:00Z",
+            "expiredAt": f"{datetime.fromtimestamp(keys.ends_at / SECOND, UTC):%FT%TZ}",
             "createdAt": "2023-01-01T00:00:00Z",
             "unified": 0,
             "uta": 1,

@@ -69,7 +69,11 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     only: Leg | None = None
     """The one leg that it may trade; None: both."""
     withdraw: bool = False
+    transfer: bool = False
+    """To move coins to another account of the same owner."""
     ip_bound: bool = True
+    ends_at: int = 0
+    """Unix ns; 0: never."""
 
     def may_trade(self, leg: Leg) -> bool:
         return self.trade and self.only in {None, leg}

@@ -4,6 +4,7 @@ Method: a session on the simulated venue adopts coins; a second one opens its jo
 account in the configuration, or on an account that somebody has set otherwise meanwhile.
 """
 
+import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -12,12 +13,17 @@ import pytest
 
 from hedge.config.layers import Flags
 from hedge.config.plan import RunPlan
-from hedge.config.resolver import resolve
+from hedge.config.resolver import Resolved, resolve
+from hedge.decide import commands as c
 from hedge.decide import events as e
+from hedge.decide.rows import Row
 from hedge.errors import SafetyRefusal
 from hedge.model import PositionMode
+from hedge.model.numbers import MS
 from hedge.plugins.host import load_plugins
-from hedge.runtime.clock import VirtualClock, VirtualLoop
+from hedge.roles import KeyRights
+from hedge.runtime import rights
+from hedge.runtime.clock import RealClock, VirtualClock, VirtualLoop
 from hedge.runtime.session import Session
 
 CONFIG = """
@@ -36,6 +42,21 @@ usd = "1500"
 """
 
 
+def planned(
+    folder: Path, *, spot: str = "", futures: str = "", adopt: str = "", speed: str = "max"
+) -> tuple[RunPlan, Resolved]:
+    path = folder / "hedge.toml"
+    path.write_text(CONFIG.format(spot=spot, futures=futures))
+    path.chmod(0o600)
+    resolved = resolve(environ={}, cwd=folder, config_path=path, flags=Flags(names=("one",)))
+    plan = RunPlan(
+        resolved=resolved, names=("one",), request_id="line", speed=speed, state_dir=folder,
+        runtime_dir=folder, environments={"sim": "local"},
+        adopt=Decimal(adopt) if adopt else None,
+    )  # fmt: skip
+    return plan, resolved
+
+
 def live(
     folder: Path,
     *,
@@ -48,15 +69,7 @@ def live(
 
     ``then`` is what somebody does at the venue when it has ended.
     """
-    path = folder / "hedge.toml"
-    path.write_text(CONFIG.format(spot=spot, futures=futures))
-    path.chmod(0o600)
-    resolved = resolve(environ={}, cwd=folder, config_path=path, flags=Flags(names=("one",)))
-    plan = RunPlan(
-        resolved=resolved, names=("one",), request_id="line", speed="max", state_dir=folder,
-        runtime_dir=folder, environments={"sim": "local"},
-        adopt=Decimal(adopt) if adopt else None,
-    )  # fmt: skip
+    plan, resolved = planned(folder, spot=spot, futures=futures, adopt=adopt)
     loop = VirtualLoop()
 
     async def main() -> Decimal:
@@ -103,3 +116,33 @@ def test_an_open_hedge_is_not_left_alone_by_an_account_set_otherwise(tmp_path):
     assert live(tmp_path, adopt="0.1", then=hedge_mode) == Decimal("0.1")
     assert live(tmp_path, then=look) == Decimal("0.1"), "and goes on"
     assert "NOT_PREPARED" in alarms
+
+
+def test_a_key_that_is_given_more_rights_while_the_hedge_runs_is_told(tmp_path, monkeypatch):
+    """In real time, with days of a few milliseconds."""
+    monkeypatch.setattr(rights, "EVERY", 5 * MS)
+    plan, resolved = planned(tmp_path, speed="real")
+
+    async def may_withdraw() -> KeyRights:
+        return KeyRights(trade=True, withdraw=True)
+
+    async def main() -> None:
+        told = asyncio.Event()
+
+        def look(row: Row) -> None:
+            if isinstance(row.entry, c.RaiseAlarm) and row.entry.key == "KEY_RIGHTS":
+                told.set()
+
+        host = load_plugins(["sim"], venues=resolved.settings.venues)
+        session = Session("one", plan, host, RealClock())
+        try:
+            await session.open({}, (look,))
+            await session.start()
+            assert not told.is_set()
+            monkeypatch.setattr(session.roles.futures_check, "read_key_rights", may_withdraw)
+            async with asyncio.timeout(20):
+                await told.wait()
+        finally:
+            await session.close()
+
+    asyncio.run(main())
