@@ -29,6 +29,8 @@ MARGIN_WARN = Decimal("0.4")
 MARGIN_FREEZE = Decimal("0.6")
 MARGIN_PAGE = Decimal("0.8")
 LIQUIDATION_NEAR = Decimal("0.2")
+ADL_FIRST = 4
+"""The fifth of all positions that is auto-deleveraged before the others."""
 LOSS_FREEZE = Decimal("0.01")
 LOSS_LOCK = Decimal("0.02")
 LOSS_FLATTEN = Decimal("0.03")
@@ -353,7 +355,7 @@ def _funding(engine: "Engine") -> None:
 
 
 def _margin(engine: "Engine") -> None:
-    """Say how much margin is used, and how near a liquidation is; what is closed has neither."""
+    """Say what margin is used, and how near the venue is to closing it; what is closed has none."""
     audit = engine.volatile.legs[Leg.FUTURES].last
     if audit is None or audit.position is None:
         return
@@ -362,6 +364,10 @@ def _margin(engine: "Engine") -> None:
         ratio = ZERO
     if ratio is not None:
         _margin_ratio(engine, ratio)
+    if position.quantity and position.adl_rank is not None and position.adl_rank >= ADL_FIRST:
+        engine.alarm("ADL_RANK", "warning", "the short is among the first to be auto-deleveraged")
+    else:
+        engine.settle("ADL_RANK")
     near = position.liquidation_price if position.quantity else None
     mid = engine.market.mid(Leg.FUTURES)
     if near is None:

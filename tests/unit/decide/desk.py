@@ -196,7 +196,12 @@ class Desk:
         held = self.stale_reads[FUTURES]
         quantity = self.venue.position if held is None else held
         near = self.venue.liquidation_price if quantity else None
-        return Position(symbol="COIN/USDT:USDT", quantity=quantity, liquidation_price=near)
+        return Position(
+            symbol="COIN/USDT:USDT",
+            quantity=quantity,
+            liquidation_price=near,
+            adl_rank=self.venue.adl_rank,
+        )
 
     def _audit(self, command):
         leg, venue = command.leg, self.venue

@@ -51,6 +51,15 @@ def test_a_position_that_is_gone_is_near_no_liquidation(open_desk):
     assert not desk.alarms & {"LIQUIDATION_NEAR", "MARGIN"}
 
 
+def test_a_short_at_the_head_of_the_queue_is_said(open_desk):
+    desk = open_desk()
+    desk.build()
+    for rank, standing in ((3, False), (4, True), (2, False), (4, True), (None, False)):
+        desk.venue.adl_rank = rank
+        desk.skip(40)
+        assert ("ADL_RANK" in desk.alarms) is standing, rank
+
+
 def test_a_stream_that_the_last_process_missed_is_up_in_this_one(building):
     building.tell(e.StreamChanged, leg=FUTURES, kind=StreamKind.ACCOUNT, up=False, why="lost")
     building.run(40)

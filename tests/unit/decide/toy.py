@@ -107,7 +107,7 @@ class Venue:
         self.futures_price = None
         self.mark_price = None
         self.cash, self.margin = D(1_000_000), D(1_000_000)
-        self.margin_ratio, self.liquidation_price = None, None
+        self.margin_ratio, self.liquidation_price, self.adl_rank = None, None, None
         self.orders: dict[Leg, dict[str, Resting]] = {SPOT: {}, FUTURES: {}}
         self.fills: dict[Leg, list[Fill]] = {SPOT: [], FUTURES: []}
         self.depth = D(1_000)
