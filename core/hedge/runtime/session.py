@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-
 from hedge.config.dirs import prepare_dir
 from hedge.config.plan import RunPlan
 from hedge.config.settings import hedge_terms_parts
@@ -51,6 +49,7 @@ from hedge.roles import AccountCheck, Can, Clock, MarketFeed, OrderGateway
 from hedge.runtime import picture
 from hedge.runtime.continuity import holds, same_accounts, same_instruments
 from hedge.runtime.effects import Effects
+from hedge.runtime.hurried import hurried
 from hedge.runtime.pump import Pump
 from hedge.runtime.recorder import Recorder
 from hedge.runtime.rights import Findings, Keys, whose
@@ -61,8 +60,6 @@ from hedge.runtime.snapshot import HedgeSnapshot
 T = TypeVar("T")
 RESTARTS_MAX = 3
 RESTARTS_WINDOW = 10 * MINUTE
-HURRIED_AUDIT_HALT_MS = 900_000
-"""In hurried replays an idle hedge is read each quarter of an hour; live each thirty seconds."""
 READ_PAUSES_S = (1, 2, 4, 8, 15, 30)
 """How long a start waits between its tries to read what it cannot begin without: a minute."""
 READ_PATIENCE_S = (30,) * 58
@@ -236,11 +233,8 @@ class Session:
     async def _terms(self) -> HedgeTerms:
         settings = self.settings
         funding, execution, limits = hedge_terms_parts(settings, self.plan.resolved.settings.run)
-        hurried = self._clock.virtual and self.plan.speed != "real"
-        if hurried and self.plan.sources(self.name).get("limits.audit_halt_ms", "default") == (
-            "default"
-        ):
-            limits = msgspec.structs.replace(limits, audit_halt_ms=HURRIED_AUDIT_HALT_MS)
+        if self._clock.virtual and self.plan.speed != "real":
+            funding, limits = hurried(funding, limits, self.plan.sources(self.name))
         roles = self.roles
         return HedgeTerms(
             name=self.name,

@@ -18,8 +18,9 @@ from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.rows import Row
 from hedge.errors import SafetyRefusal
+from hedge.journal import read_rows
 from hedge.model import PositionMode
-from hedge.model.numbers import MS
+from hedge.model.numbers import MS, SECOND
 from hedge.plugins.host import load_plugins
 from hedge.roles import KeyRights
 from hedge.runtime import rights
@@ -64,8 +65,9 @@ def live(
     futures: str = "",
     adopt: str = "",
     then: Callable[[Session, int], None] = lambda _session, _at: None,
+    seconds: int = 10,
 ) -> Decimal:
-    """Open the hedge, let it stop, and return the coins it held then.
+    """Open the hedge, let it stop after ``seconds``, and return the coins it held then.
 
     ``then`` is what somebody does at the venue when it has ended.
     """
@@ -79,7 +81,7 @@ def live(
         try:
             await session.open({})
             await session.start()
-            await clock.sleep_until(clock.now() + 10_000_000_000)
+            await clock.sleep_until(clock.now() + seconds * SECOND)
             session.ask(
                 e.OperatorAsked(at=clock.now(), verb=e.Verb.STOP, request_id=f"stop {clock.now()}")
             )
@@ -116,6 +118,18 @@ def test_an_open_hedge_is_not_left_alone_by_an_account_set_otherwise(tmp_path):
     assert live(tmp_path, adopt="0.1", then=hedge_mode) == Decimal("0.1")
     assert live(tmp_path, then=look) == Decimal("0.1"), "and goes on"
     assert "NOT_PREPARED" in alarms
+
+
+def test_a_quiet_day_of_a_hurried_run_tells_of_nothing_old(tmp_path):
+    """What is read each quarter of an hour is not old for that."""
+    raised: set[str] = set()
+
+    def look(session: Session, _at: int) -> None:
+        rows = read_rows(session.directory / "journal.log")
+        raised.update(row.entry.key for row in rows if isinstance(row.entry, c.RaiseAlarm))
+
+    live(tmp_path, adopt="0.1", then=look, seconds=86_400)
+    assert raised == {"UNEQUAL"}, "of coins that wait for their entry"
 
 
 def test_a_key_that_is_given_more_rights_while_the_hedge_runs_is_told(tmp_path, monkeypatch):
