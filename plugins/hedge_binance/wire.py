@@ -429,9 +429,7 @@ class FuturesFees(msgspec.Struct, frozen=True, rename="camel"):
     taker_commission_rate: Decimal
 
 
-class KeyRestrictions(msgspec.Struct, frozen=True, rename="camel"):
-    """``apiRestrictions``."""
-
+class KeyRestrictions(msgspec.Struct, frozen=True, rename="camel"):  # of ``apiRestrictions``
     ip_restrict: bool = False
     enable_withdrawals: bool = False
     enable_internal_transfer: bool = False

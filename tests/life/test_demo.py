@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,15 @@ def without_at(text):
 def test_one_seed_gives_the_same_bytes(demos):
     assert without_at(demos[0]) == without_at(demos[1])
     assert demos[0] != "", "nothing was printed"
+
+
+def test_the_readme_shows_what_the_demo_comes_to(demos):
+    data = json.loads(demos[0])["data"]
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    shown = readme.partition("<!-- demo -->")[2].partition("<!-- /demo -->")[0]
+    assert f"{data['orders']} orders, {data['fills']} fills" in shown
+    assert f"never more than {data['max_unhedged_usd']} unhedged" in shown
+    assert f"explained             {Decimal(data['report']['explained']):+.2f}" in shown
 
 
 def test_ten_seeds_give_ten_runs_that_each_agree_with_the_venue(demos):

@@ -120,11 +120,22 @@ def run_demo(seed: int, fast: bool, as_json: bool, state_dir: Path | None) -> in
         return _run_in(Path(folder), seed, fast=fast, as_json=as_json)
 
 
-def _run_in(state_dir: Path, seed: int, *, fast: bool, as_json: bool) -> int:
-    def tell(text: str) -> None:
-        if not (fast or as_json):
-            print(text, flush=True)  # noqa: T201 - stdout is the product of this command
+def teller(*, silent: bool) -> Callable[[str], None]:
+    """Return what prints a line of the story, for as long as somebody reads (``| head``)."""
 
+    def tell(text: str) -> None:
+        nonlocal silent
+        if not silent:
+            try:
+                print(text, flush=True)  # noqa: T201 - stdout is the product of this command
+            except BrokenPipeError:
+                silent = True
+
+    return tell
+
+
+def _run_in(state_dir: Path, seed: int, *, fast: bool, as_json: bool) -> int:
+    tell = teller(silent=fast or as_json)
     path = state_dir / "demo.toml"
     path.write_text(CONFIG.format(seed=seed, after_fills=20 + seed % 50), encoding="utf-8")
     path.chmod(0o600)
