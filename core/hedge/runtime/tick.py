@@ -1,13 +1,13 @@
-"""The shell's own pulse: watchdog, kill-switch files, free disk, loop lag."""
+"""The shell's own pulse: watchdog, kill-switch files, free disk, memory, loop lag."""
 
 import asyncio
-import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from hedge.decide import events as e
 from hedge.model.numbers import MS, SECOND
 from hedge.roles import Clock
+from hedge.runtime.host import free_bytes, resident_bytes
 from hedge.runtime.sdnotify import SdNotify
 from hedge.runtime.session import Session
 
@@ -16,7 +16,11 @@ LAG_FREEZE = 2 * SECOND
 DISK_FREE_MIN = 1 << 30
 DISK_SHARE_MIN = 20
 """Freeze below one twentieth of the disk, or below a gibibyte."""
-DISK_EVERY = 60 * SECOND
+MEASURE_EVERY = 60 * SECOND
+SETTLED_AFTER = 10 * 60 * SECOND
+"""How long after the start the memory is what later memory is compared with."""
+GROWTH_MIN = 128 << 20
+"""Bytes; less than this is no growth, whatever it began with."""
 REMIND_EVERY = 15 * 60 * SECOND
 """How often an alarm that nobody has acknowledged is said again."""
 KILL_FILES = {"FREEZE": e.Verb.FREEZE, "LOCK": e.Verb.LOCK}
@@ -37,15 +41,19 @@ class Ticker:
         say: Callable[[str], None],
         *,
         hurried: bool = False,
-        free: Callable[[Path], tuple[int, int]] | None = None,
+        free: Callable[[Path], tuple[int, int]] = free_bytes,
+        resident: Callable[[], int] = resident_bytes,
     ) -> None:
         self._hurried = hurried
-        self._free = free or free_bytes
+        self._free = free
+        self._resident = resident
+        self._began_at = clock.now()
+        self._settled = 0
         self._say = say
         self._sessions = sessions
         self._clock = clock
         self._notify = notify
-        self._disk_at = 0
+        self._measured_at = 0
         self._reminded_at = clock.now()
         self._killed: set[tuple[str, str]] = set()
 
@@ -56,14 +64,15 @@ class Ticker:
             due = self._clock.now() + tick
             await self._clock.sleep_until(due)
             self._lag(self._clock.now() - due)
-            measuring = self._clock.now() - self._disk_at >= DISK_EVERY
+            measuring = self._clock.now() - self._measured_at >= MEASURE_EVERY
             for session in self._sessions:
                 if not session.ended.done():
                     self._kill_files(session)
                     if measuring:
                         self._disk(session)
             if measuring:
-                self._disk_at = self._clock.now()
+                self._memory()
+                self._measured_at = self._clock.now()
             self._remind()
             self._notify.watchdog()
 
@@ -116,8 +125,15 @@ class Ticker:
             text = f"{free // (1 << 20)} MiB are left on the disk of {session.directory}"
             self._alarm(session, "DISK", "alarm", text, "DISK")
 
-
-def free_bytes(path: Path) -> tuple[int, int]:
-    """Return the bytes that we may still write, and the size of the file system."""
-    stat = os.statvfs(path)
-    return stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize
+    def _memory(self) -> None:
+        """Say when the process has grown to twice its size (F57): what ends it then is the host."""
+        resident = self._resident()
+        if self._clock.now() - self._began_at < SETTLED_AFTER:
+            return
+        self._settled = self._settled or resident
+        if resident <= max(2 * self._settled, self._settled + GROWTH_MIN):
+            return
+        text = f"{resident >> 20} MiB are held, {self._settled >> 20} ten minutes after the start"
+        for session in self._sessions:
+            if not session.ended.done():
+                self._alarm(session, "MEMORY", "alarm", text)

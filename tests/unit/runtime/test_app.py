@@ -167,6 +167,24 @@ def test_a_full_disk_freezes_every_hedge_on_it(tmp_path):
     assert live(tmp_path, act) == 0
 
 
+def test_a_process_that_has_doubled_says_so_and_goes_on(tmp_path):
+    held = [100 << 20]
+
+    async def act(app: App) -> None:
+        session = app.sessions["first"]
+        ticker = Ticker([session], app._clock, SdNotify.from_env(), print, resident=lambda: held[0])
+        for size, standing in ((100, False), (220, False), (240, True)):
+            held[0] = size << 20
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(700):
+                    await ticker.run(SECOND)
+            assert ("MEMORY" in session.engine.books.alarms) is standing, size
+        assert session.engine.books.trip == Trip.OK
+        signal.raise_signal(signal.SIGTERM)
+
+    assert live(tmp_path, act) == 0
+
+
 def test_a_kill_file_holds_for_as_long_as_it_is_there(tmp_path):
     async def act(app: App) -> None:
         session = app.sessions["first"]
