@@ -4,7 +4,7 @@ The interval is never a constant: it is the next settlement's time less the prev
 ``fundingInfo`` (absent there means 8 h) only where there is no previous one.
 """
 
-from hedge.errors import Missing, VenueError
+from hedge.errors import Malformed, Missing, VenueError
 from hedge.model import FundingPayment, FundingRate, Leg, RateOrigin
 from hedge.model.funding import EIGHT_HOURS_S
 from hedge.model.numbers import HOUR, MINUTE, MS, SECOND, ZERO
@@ -156,7 +156,7 @@ class FundingBook:
             await self.link.clock.sleep_until(self.link.clock.now() + pause)
             try:
                 rates = await self.read_settled()
-            except VenueError:
+            except (VenueError, Malformed):
                 continue
             for rate in rates:
                 self.settle(rate)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from hedge.errors import Limited, Missing, Refused, VenueError
+from hedge.errors import Limited, Malformed, Missing, Refused, VenueError
 from hedge.model import (
     Balance,
     Fill,
@@ -266,7 +266,7 @@ class FuturesStream(AccountStream):
             for native, listing in list(waiting.items()):
                 try:
                     payments = await read_payments(self.cold, listing, since)
-                except VenueError:
+                except (VenueError, Malformed):
                     continue
                 for payment in payments:
                     self.audience.tell(native, payment)

@@ -1,0 +1,83 @@
+"""What goes wrong between the Binance plugin and its venue that the simulator itself never does.
+
+Goal: a connection that fails half-way, a question that is not answered and a page instead of an
+answer leave nobody deaf, and end nothing. Method: a small server in the place of one of the
+venue's, or before it, on the running loop; everything else is the wire simulator.
+"""
+
+import asyncio
+import contextlib
+
+import aiohttp
+from aiohttp import web
+from between import Raw, serving
+from binance_desk import BinanceDesk, desk, legs, run
+from desks import PERP, SPOT
+from servers import in_process
+from yarl import URL
+
+from hedge.model import (
+    FundingPayment,
+    Leg,
+    OrderReport,
+    Quote,
+    RateOrigin,
+    ReportedStatus,
+    Side,
+    StreamDown,
+    StreamUp,
+)
+from hedge.model.numbers import MS, SECOND
+from hedge_binance import cold, funding, futures
+
+PAGE = "<html>maintenance</html>"
+
+
+def ticker(bid):
+    data = {"s": "BTCUSDT", "b": f"{bid}", "B": "1", "a": f"{bid + 1}", "A": "1"}
+    return {"stream": "btcusdt@bookTicker", "data": data}
+
+
+def test_pages_instead_of_a_settlements_books_end_nothing(monkeypatch):
+    """What follows a settlement asks again; as a task that ended it would end the process."""
+    for module, name in ((futures, "PAYMENT_TRIES"), (funding, "SETTLED_TRIES")):
+        monkeypatch.setattr(module, name, (50 * MS,) * 10)
+    spoilt, ended, rates = [], [], []
+
+    async def work():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: ended.append(context))
+        async with contextlib.AsyncExitStack() as stack:
+            server = await stack.enter_async_context(in_process("binance-usdm"))
+            http = await stack.enter_async_context(aiohttp.ClientSession())
+
+            async def pass_on(request):
+                if request.path in spoilt:
+                    spoilt.remove(request.path)
+                    return web.Response(text=PAGE)
+                url = URL(f"{server.url}{request.raw_path}", encoded=True)
+                names = ("X-MBX-APIKEY", "Content-Type")
+                headers = {name: request.headers[name] for name in names if name in request.headers}
+                data = await request.read()
+                async with http.request(request.method, url, data=data, headers=headers) as found:
+                    return web.Response(status=found.status, body=await found.read())
+
+            hosts = {
+                "futures_url": f"http://{await stack.enter_async_context(serving(pass_on))}",
+                "futures_ws_url": f"{server.ws_url}/ws-fapi/v1",
+                "futures_stream_url": server.ws_url,
+            }
+            it = await stack.enter_async_context(BinanceDesk(None, server, **hosts))
+            await it.listen(Leg.FUTURES)
+            await it.futures_gateway.place_order(await it.order(Leg.FUTURES, Side.SELL, "0.1"))
+            await it.funding_source.listen(PERP, rates.append)
+            await it.until(lambda: [one for one in rates if one.origin is RateOrigin.LIVE])
+            rate = await it.funding_source.read_rate(PERP)
+            spoilt.extend(["/fapi/v1/income", "/fapi/v1/fundingRate"])
+            server.house.skip(rate.next_at - it.clock.now() + MS)
+            await it.until(lambda: it.told(Leg.FUTURES, FundingPayment))
+            await it.until(lambda: [one for one in rates if one.origin is RateOrigin.SETTLED][1:])
+            assert not spoilt and not ended
+
+    run(work)
+
+
