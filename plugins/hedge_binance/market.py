@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
-from hedge.errors import Unreachable
+from hedge.errors import Refused, Unreachable
 from hedge.model import (
     Instrument,
     Leg,
@@ -47,7 +47,7 @@ class Channel:
         self.up = False
         self._told = told
         self._routes: dict[str, list[Handler]] = {}
-        self._lead = 0
+        self._lead: Line | None = None
         self._timeout_ms = link.settings.read_timeout_ms
         self._calls: Calls[int, wire.StreamFrame] = Calls(
             name=name, clock=link.clock, on_trouble=link.trouble
@@ -74,7 +74,10 @@ class Channel:
             await link.stack.enter_async_context(self.socket)
         elif fresh:
             for line in self.socket.lines:
-                await self._ask(line, "SUBSCRIBE", fresh)
+                try:
+                    await self._ask(line, "SUBSCRIBE", fresh)
+                except Unreachable as error:  # the next line has all that is wanted
+                    line.drop(f"a subscription failed: {error}")
 
     async def _where(self) -> str:
         return f"{self.url}/stream?streams={'/'.join(self._routes)}"
@@ -94,7 +97,8 @@ class Channel:
             line, call_id, payload, timeout_ms=self._timeout_ms, read=True
         )
         if frame.error is not None:
-            raise Unreachable(f"{self.name}: {method} {frame.error.code} {frame.error.msg[:80]}")
+            code, words = frame.error.code, frame.error.msg[:80]
+            raise Refused(f"{self.name}: {method} {code} {words}", code=str(code))
 
     def _on_state(self, news: StreamUp | StreamDown | StreamAlive) -> None:
         if not isinstance(news, StreamAlive):
@@ -105,19 +109,28 @@ class Channel:
         frame = parse.stream_frame(bytes(view))
         handlers = self._routes.get(frame.stream)
         if handlers is None:
-            self._on_other(frame)
-        elif line.number >= self._lead:
-            # While a line is replaced both tell; the older one's news may be late.
-            self._lead = line.number
+            self._on_other(line, frame)
+        elif line is self._lead or self._takes_the_lead(line):
             for handler in handlers:
                 handler(frame.data)
 
-    def _on_other(self, frame: wire.StreamFrame) -> None:
+    def _takes_the_lead(self, line: Line) -> bool:
+        """While a line is replaced both tell, and the older one's news may be late.
+
+        A newer one that went before it was ready leads nobody: the older goes on alone.
+        """
+        lead = self._lead
+        if lead is not None and lead.open and lead.number > line.number:
+            return False
+        self._lead = line
+        return True
+
+    def _on_other(self, line: Line, frame: wire.StreamFrame) -> None:
         if frame.id is not None:
             self._calls.answer(frame.id, frame)
         elif frame.stream == "!serverShutdown" or frame.e == "serverShutdown":
             if self.socket is not None:
-                self.socket.rotate("serverShutdown")
+                self.socket.rotate("serverShutdown", line)
         else:
             self._calls.stray(f"stream {frame.stream[:40]!a}")
 

@@ -197,8 +197,8 @@ class PublicStream:
             for line in self.socket.lines:
                 try:
                     await self._replies.subscribe(line, wanted)
-                except Unreachable:
-                    continue  # the next line subscribes to everything that is wanted
+                except Unreachable as error:  # the next line has all that is wanted
+                    line.drop(f"a subscription failed: {error}")
 
     async def _resubscribe(self, line: Line) -> None:
         await self._replies.subscribe(line, list(self._topics))

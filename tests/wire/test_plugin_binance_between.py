@@ -38,6 +38,70 @@ def ticker(bid):
     return {"stream": "btcusdt@bookTicker", "data": data}
 
 
+def test_a_connection_that_never_became_ready_silences_nobody():
+    async def opened(number, line):
+        await line.send_json(ticker(number))
+        if number == 2:
+            await line.close()
+
+    async def told(_, line, message):
+        await line.send_json({"result": None, "id": message["id"]})
+
+    async def work():
+        raw, news = Raw(told, opened, lines_max=2), []
+        async with (
+            serving(raw.handle) as where,
+            desk(Leg.SPOT, spot_stream_url=f"ws://{where}") as it,
+        ):
+            await it.spot_feed.listen(SPOT, news.append)
+            await it.until(lambda: StreamUp in map(type, news))
+            await raw.lines[0].send_json({"stream": "!serverShutdown", "data": {}})
+            await it.until(lambda: len(raw.lines) == 2 and raw.lines[1].closed)
+            bids = iter(range(100, 10_000))
+
+            def heard():
+                return any(isinstance(one, Quote) and one.bid >= 100 for one in news)
+
+            while not heard():
+                await raw.lines[0].send_json(ticker(next(bids)))
+                await asyncio.sleep(0.01)
+            assert StreamDown not in map(type, news), "the first connection has told all the time"
+
+    run(work)
+
+
+def test_a_subscription_that_is_not_answered_is_made_on_another_connection():
+    deaf = True
+
+    async def told(_, line, message):
+        nonlocal deaf
+        asked = message.get("params") or []
+        if deaf and any(name.startswith("pad") for name in asked):
+            deaf = False
+            return
+        await line.send_json({"result": None, "id": message["id"]})
+
+    async def work():
+        raw, news = Raw(told), []
+        async with (
+            serving(raw.handle) as where,
+            desk(
+                Leg.SPOT,
+                server={"padding": 1},
+                spot_stream_url=f"ws://{where}",
+                read_timeout_ms=500,
+            ) as it,
+        ):
+            await it.spot_feed.listen(SPOT, news.append)
+            await it.until(lambda: StreamUp in map(type, news))
+            symbols = [one.symbol for one in await it.spot_feed.read_instruments()]
+            (other,) = [one for one in symbols if one != SPOT]
+            await it.spot_feed.listen(other, news.append)
+            await it.until(lambda: len(raw.lines) == 2)
+
+    run(work)
+
+
 def test_pages_instead_of_a_settlements_books_end_nothing(monkeypatch):
     """What follows a settlement asks again; as a task that ended it would end the process."""
     for module, name in ((futures, "PAYMENT_TRIES"), (funding, "SETTLED_TRIES")):

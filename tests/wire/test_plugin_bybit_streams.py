@@ -6,8 +6,10 @@ import asyncio
 from collections import Counter
 
 import pytest
-from bybit_desk import run
+from between import Raw, serving
+from bybit_desk import BybitDesk, run
 from desks import PERP, SPOT, WAIT_S, D, heard_again
+from servers import in_process, until
 
 from hedge.errors import OutcomeUnknown
 from hedge.model import (
@@ -24,6 +26,7 @@ from hedge.model import (
     StreamUp,
     TimeInForce,
 )
+from hedge_bybit import replies
 from hedge_sim.dialects.faults import Fault
 
 
@@ -208,3 +211,32 @@ def test_a_message_that_cannot_be_read_makes_the_core_look_for_itself():
         assert not desk.told("spot", StreamDown)
 
     run(scenario)
+
+
+def test_a_subscription_that_is_not_answered_is_made_on_another_connection(monkeypatch):
+    monkeypatch.setattr(replies, "TIMEOUT_MS", 300)
+    deaf = True
+
+    async def told(_, line, message):
+        nonlocal deaf
+        if deaf and any(name.startswith("orderbook.1.PAD") for name in message.get("args", [])):
+            deaf = False
+            return
+        answer = {"success": True, "op": message["op"], "req_id": message.get("req_id", "")}
+        await line.send_json(answer)
+
+    async def main():
+        raw, news = Raw(told), []
+        async with (
+            serving(raw.handle) as where,
+            in_process("bybit", padding=1) as server,
+            BybitDesk(server, public_url=f"ws://{where}") as desk,
+        ):
+            await desk.spot_feed.listen(SPOT, news.append)
+            await until(lambda: StreamUp in map(type, news))
+            symbols = [one.symbol for one in await desk.spot_feed.read_instruments()]
+            (other,) = [one for one in symbols if one != SPOT]
+            await desk.spot_feed.listen(other, news.append)
+            await until(lambda: len(raw.lines) == 2)
+
+    asyncio.run(main())
