@@ -59,6 +59,11 @@ class Audience:
         for sink in self._all():
             sink(news)
 
+    def unsure(self) -> None:
+        """Something came that cannot be read: say up once more, so that the core looks itself."""
+        if isinstance(self._last, StreamUp):
+            self.state(self._last)
+
     def heard(self) -> None:
         """Something came: proof of life also for those whose instrument is quiet."""
         now = self._clock.now()

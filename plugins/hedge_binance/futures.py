@@ -189,16 +189,23 @@ class FuturesStream(AccountStream):
 
     # -- frames ----------------------------------------------------------------------------------
 
-    def _on_answer(self, _: Line, view: memoryview) -> None:
+    def _on_answer(self, line: Line, view: memoryview) -> None:
         frame = frame_of(view)
         if not bytes(frame.event):
             self.entry.answered(frame)
         elif isinstance(parse.futures_event(frame.event), wire.ServerShutdown):
             assert self.entry.socket is not None  # it has just spoken
-            self.entry.socket.rotate("serverShutdown")
+            self.entry.socket.rotate("serverShutdown", line)
 
-    def _on_frame(self, _: Line, view: memoryview) -> None:
-        event = parse.futures_event(bytes(view))
+    def _on_frame(self, line: Line, view: memoryview) -> None:
+        try:
+            self._on_event(line, parse.futures_event(bytes(view)))
+        except Malformed:
+            self.audience.unsure()
+            raise
+        self.audience.heard()
+
+    def _on_event(self, line: Line, event: wire.FuturesEvent | None) -> None:
         match event:
             case wire.TradeLite():
                 self._on_lite(event)
@@ -206,11 +213,10 @@ class FuturesStream(AccountStream):
                 self._on_order(order)
             case wire.AccountUpdate():
                 self._on_account(event)
-            case wire.ListenKeyExpired() if self.private is not None:
-                self.private.drop("listenKeyExpired")
+            case wire.ListenKeyExpired():
+                line.drop("listenKeyExpired")
             case wire.ServerShutdown() if self.private is not None:
-                self.private.rotate("serverShutdown")
-        self.audience.heard()
+                self.private.rotate("serverShutdown", line)
 
     def _on_lite(self, event: wire.TradeLite) -> None:
         """Tell early how far the order is; the fill with its fee comes with the full news."""

@@ -1,5 +1,6 @@
 """The spot leg: orders and user events on one WebSocket API connection, reads over REST."""
 
+from hedge.errors import Malformed
 from hedge.model import Balance, Fill, Leg, StreamKind
 from hedge.model.numbers import SECOND, ZERO
 from hedge.transport import Line, Socket
@@ -70,33 +71,37 @@ class SpotStream(AccountStream):
 
     # -- frames ----------------------------------------------------------------------------------
 
-    def _on_frame(self, _: Line, view: memoryview) -> None:
+    def _on_frame(self, line: Line, view: memoryview) -> None:
         payload = bytes(view)  # of an answer, parts outlive the view
-        event = parse.spot_news(payload)
-        if event is not None:
-            self._on_event(event)
-        else:
-            self._on_other(parse.api_frame(payload))
+        try:
+            event = parse.spot_news(payload)
+            if event is not None:
+                self._on_event(line, event)
+            else:
+                self._on_other(line, parse.api_frame(payload))
+        except Malformed:
+            self.audience.unsure()
+            raise
         self.audience.heard()
 
-    def _on_other(self, frame: wire.ApiFrame) -> None:
+    def _on_other(self, line: Line, frame: wire.ApiFrame) -> None:
         """Take an answer, or an event that is unknown or damaged, and say which."""
         if bytes(frame.event):
-            self._on_event(parse.spot_event(frame.event))
+            self._on_event(line, parse.spot_event(frame.event))
         else:
             self.entry.answered(frame)
 
-    def _on_event(self, event: wire.SpotEvent | None) -> None:
+    def _on_event(self, line: Line, event: wire.SpotEvent | None) -> None:
         match event:
             case wire.ExecutionReport():
                 self._on_execution(event)
             case wire.AccountPosition(rows=rows, at=at):
                 for row in rows:
                     self._tell_balance(row.asset, row, at)
-            case wire.StreamTerminated() if self.entry.socket is not None:
-                self.entry.socket.drop("eventStreamTerminated")
+            case wire.StreamTerminated():
+                line.drop("eventStreamTerminated")
             case wire.ServerShutdown() if self.entry.socket is not None:
-                self.entry.socket.rotate("serverShutdown")
+                self.entry.socket.rotate("serverShutdown", line)
 
     def _on_execution(self, event: wire.ExecutionReport) -> None:
         listing = self.audience.listings.get(event.native)

@@ -102,6 +102,56 @@ def test_a_subscription_that_is_not_answered_is_made_on_another_connection():
     run(work)
 
 
+@legs()
+def test_a_message_that_cannot_be_read_makes_the_core_look_for_itself(leg):
+    frames = (
+        b'{"event": {"e": "executionReport", "s": "BTCUSDT"}}',
+        b'{"event": {"e": "anEventOfTomorrow"}}',
+        b"not JSON at all",
+    )
+    if leg is Leg.FUTURES:
+        frames = (
+            b'{"e": "ORDER_TRADE_UPDATE", "o": {"s": "BTCUSDT"}}',
+            b'{"e": "anEventOfTomorrow"}',
+            b"not JSON at all",
+        )
+
+    async def work():
+        async with desk(leg) as it:
+            await it.listen(leg)
+            path = "/ws-api/v3" if leg is Leg.SPOT else "/private"
+            (account,) = [one for one in it.server(leg).sockets if one.path.startswith(path)]
+            for number, frame in enumerate(frames, 2):
+                account.send_raw(frame)
+                await it.until(lambda n=number: len(it.told(leg, StreamUp)) == n)
+            await it.gateway(leg).place_order(await it.order(leg))
+            await it.until(lambda: it.told(leg, OrderReport))
+            assert not it.told(leg, StreamDown), "and the reader goes on"
+
+    run(work)
+
+
+def test_a_subscription_that_ends_before_its_gap_is_filled_is_made_anew():
+    async def told(number, line, message):
+        result = {"subscriptionId": number} if "subscribe" in message["method"] else {}
+        await line.send_json({"id": message["id"], "status": 200, "result": result})
+        if number == 2 and "subscribe" in message["method"]:
+            await line.send_json({"event": {"e": "eventStreamTerminated", "E": 1}})
+
+    async def work():
+        raw = Raw(told)
+        async with (
+            serving(raw.handle) as where,
+            desk(Leg.SPOT, spot_ws_url=f"ws://{where}") as it,
+        ):
+            await it.listen(Leg.SPOT)
+            await raw.lines[0].close()
+            await it.until(lambda: len(raw.lines) == 3)
+            await it.until(lambda: len(it.told(Leg.SPOT, StreamUp)) == 2)
+
+    run(work)
+
+
 def test_pages_instead_of_a_settlements_books_end_nothing(monkeypatch):
     """What follows a settlement asks again; as a task that ended it would end the process."""
     for module, name in ((futures, "PAYMENT_TRIES"), (funding, "SETTLED_TRIES")):
