@@ -195,3 +195,16 @@ def test_pages_instead_of_a_settlements_books_end_nothing(monkeypatch):
     run(work)
 
 
+def test_a_cancel_is_sent_although_the_clock_may_not_be_asked(monkeypatch):
+    async def work():
+        async with desk(Leg.FUTURES) as it:
+            gateway = it.futures_gateway  # nobody listens: there is no order socket, only REST
+            resting = await it.order(Leg.FUTURES, away="0.01")
+            await gateway.place_order(resting)
+            budget = (await it.link.cold(Leg.FUTURES)).budget
+            budget.close(until=it.clock.now() + 3_600 * SECOND)  # 429: for reads only
+            monkeypatch.setattr(cold, "CLOCK_EVERY", 0)  # what was learned is old by now
+            report = await gateway.cancel_order(PERP, resting.client_order_id)
+            assert report.status is ReportedStatus.CANCELLED
+
+    run(work)
