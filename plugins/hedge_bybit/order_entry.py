@@ -129,7 +129,7 @@ class OrderEntry:
                     timestamp_ms=order.signed_at // MS,
                     recv_window_ms=order.recv_window_ms,
                 )
-        except Refused:
+        except (Refused, Unreachable):  # by REST, too: it is nowhere, and never will be
             known.ended = True
             raise
         self._own.named(order.client_order_id, _order_id(result))

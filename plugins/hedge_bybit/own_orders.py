@@ -38,6 +38,8 @@ class Known(msgspec.Struct, kw_only=True):
     client_order_id: str
     symbol: str
     quantity: Decimal
+    signed_at: int = 0
+    """The venue's time, ns, that it was sent with; 0 for one that the venue told of."""
     venue_order_id: str = ""
     early: Decimal = ZERO
     """Sum of early executions."""
@@ -84,7 +86,14 @@ class OwnOrders:
 
     def placed(self, order: Order) -> Known:
         """Remember an order about to be sent."""
-        return self._keep(order.client_order_id, order.symbol, order.quantity)
+        known = self._keep(order.client_order_id, order.symbol, order.quantity)
+        known.signed_at = order.signed_at
+        return known
+
+    def forget(self, known: Known) -> None:
+        """Know it no more: it is nowhere, and too late to come."""
+        self._orders.pop(known.client_order_id, None)
+        self._names.pop(known.venue_order_id, None)
 
     def find(self, client_order_id: str) -> Known | None:
         return self._orders.get(client_order_id)

@@ -14,7 +14,7 @@ from hedge.model import (
     StreamKind,
     StreamUp,
 )
-from hedge.model.numbers import SECOND
+from hedge.model.numbers import MS, SECOND
 from hedge.roles import AccountNews, AccountSink, Clock
 from hedge.transport import (
     ClockOffset,
@@ -86,6 +86,7 @@ class UserStream:
         self._reads = reads
         self._on_trouble = on_trouble
         self._fast = settings.fast_executions
+        self._fence = settings.limits.fence_ms * MS
         self._replies = Replies(NAME, clock, on_trouble)
         self._listeners: dict[tuple[str, str], Listener] = {}
         self.margin_ratio: Decimal | None = None
@@ -166,7 +167,11 @@ class UserStream:
         for known in self._own.open_of(listing.symbol):
             if known.client_order_id not in shown:
                 row = await self._reads.order(leg, symbol, known.client_order_id)
-                rows += [] if row is None else [row]
+                if row is not None:
+                    rows.append(row)
+                elif known.signed_at + self._fence < self._offset.now():
+                    # Else each gap would ask for it anew, until no filling is over in its time.
+                    self._own.forget(known)
         for row in rows:
             self._order(row, listener)
 

@@ -3,6 +3,7 @@ Method: the wire simulator on the same loop, its truth, and its faults on demand
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 
 import pytest
@@ -11,7 +12,7 @@ from bybit_desk import BybitDesk, run
 from desks import PERP, SPOT, WAIT_S, D, heard_again
 from servers import in_process, until
 
-from hedge.errors import OutcomeUnknown
+from hedge.errors import OutcomeUnknown, Unreachable
 from hedge.model import (
     Fill,
     FillKind,
@@ -211,6 +212,47 @@ def test_a_message_that_cannot_be_read_makes_the_core_look_for_itself():
         assert not desk.told("spot", StreamDown)
 
     run(scenario)
+
+
+def test_an_order_that_never_left_is_over():
+    """As one that may be open it was asked for at each gap: an outage leaves hundreds of them."""
+
+    async def main():
+        async with contextlib.AsyncExitStack() as venue:
+            server = await venue.enter_async_context(in_process("bybit"))
+            async with BybitDesk(server) as desk:
+                await desk.listen()
+                orders = [desk.order(Leg.FUTURES, Side.SELL, "0.01") for _ in range(3)]
+                session = desk.futures_gateway.session
+                await venue.aclose()
+                await until(lambda: not session.open_entry.socket.ready)
+                for order in orders:
+                    with pytest.raises(Unreachable):
+                        await desk.futures_gateway.place_order(order)
+                assert not session.own.open_of(PERP)
+
+    asyncio.run(main())
+
+
+def test_an_order_that_is_nowhere_is_not_asked_for_at_each_gap_for_ever():
+    """Each was two questions more, until no gap could be filled in the time it has."""
+
+    async def scenario(desk):
+        await desk.listen()
+        own = desk.futures_gateway.session.own
+        for _ in range(3):
+            desk.strike("unknown_refused", match="create")
+            with pytest.raises(OutcomeUnknown):
+                await desk.futures_gateway.place_order(desk.order(Leg.FUTURES, Side.SELL, "0.01"))
+        assert len(own.open_of(PERP)) == 3, "they could be on their way"
+        async with asyncio.timeout(WAIT_S):
+            while own.open_of(PERP):
+                ups = len(desk.told("futures", StreamUp))
+                desk.server.act(Fault(name="cut"))
+                await desk.until("futures", StreamUp, since=ups)
+
+    times = {"recv_window_ms": 200, "processing_max_ms": 100, "read_lag_ms": 1}
+    run(scenario, desk=times)
 
 
 def test_a_subscription_that_is_not_answered_is_made_on_another_connection(monkeypatch):
