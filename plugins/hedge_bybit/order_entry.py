@@ -84,6 +84,7 @@ class OrderEntry:
         self._cancels = itertools.count(clock.now() // MS % 10**9)
         self.budget = RateBudget(clock, _buckets(settings))
         url = settings.hosts.trade
+        self._left: Line | None = None
         self.socket: Socket | None = None
         if url:
             self.socket = Socket(
@@ -189,6 +190,8 @@ class OrderEntry:
         if self.socket is None:
             raise Unreachable("bybit: no order socket here")
         line = self.socket.line
+        if line is self._left:
+            raise Unreachable("bybit: the order service restarts behind this connection")
         sent = self._clock.now()
         reply = await self._calls.ask(
             line, call_id, message, timeout_ms=self._settings.ack_timeout_ms
@@ -197,8 +200,14 @@ class OrderEntry:
         if reply.ret_code == OK:
             return reply.data
         if reply.ret_code == RESTARTING:
-            self.socket.rotate("restarting", line)
+            self._leave(line)
         raise command_error(reply.ret_code, reply.ret_msg)
+
+    def _leave(self, line: Line) -> None:
+        """Send nothing more where it would not be taken: REST is there until the next line is."""
+        self._left = line
+        if self.socket is not None:
+            self.socket.rotate("restarting", line)
 
     def _learn(self, reply: TradeReply, sent: int, name: str) -> None:
         """Take the venue's clock and the state of its limit from an answer's header."""
@@ -222,8 +231,8 @@ class OrderEntry:
         elif reply.req_id:
             self._calls.answer(reply.req_id, reply)
         else:
-            if reply.ret_code == RESTARTING and self.socket is not None:
-                self.socket.rotate("restarting", line)
+            if reply.ret_code == RESTARTING:
+                self._leave(line)
             self._calls.stray(f"{reply.op or 'an answer'} {reply.ret_code} without reqId")
 
     async def _authenticate(self, line: Line) -> None:

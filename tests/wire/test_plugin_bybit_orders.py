@@ -22,6 +22,7 @@ from hedge.model import (
     TimeInForce,
 )
 from hedge.model.numbers import MS, SECOND
+from hedge_sim.dialects.faults import Fault
 
 
 @pytest.mark.parametrize("fast", [True, False])
@@ -250,3 +251,16 @@ def test_orders_by_rest_where_there_is_no_order_socket():
         assert (await desk.spot_gateway.read_order(SPOT, order.client_order_id)).filled == D("0.01")
 
     run(scenario, desk={"use_websocket_orders": False})
+
+
+def test_behind_a_restart_of_the_order_service_only_one_order_is_in_doubt():
+    async def scenario(desk):
+        await desk.listen()
+        first, second = (desk.order(Leg.FUTURES, Side.SELL, "0.01", by="0.002") for _ in range(2))
+        desk.server.act(Fault(name="server_shutdown", ms=500))
+        with pytest.raises(OutcomeUnknown, match="10019"):
+            await desk.futures_gateway.place_order(first)
+        await desk.futures_gateway.place_order(second)
+        await desk.until("futures", Fill, lambda f: f.client_order_id == second.client_order_id)
+
+    run(scenario)
