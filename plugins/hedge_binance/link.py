@@ -5,7 +5,7 @@ from collections import OrderedDict, deque
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from hedge.errors import ConfigError, Malformed, Refused, VenueError
+from hedge.errors import ConfigError, Malformed, Refused, Unreachable, VenueError
 from hedge.model import Leg
 from hedge.model.numbers import SECOND
 from hedge.roles import VenueContext, VenueLimits
@@ -36,6 +36,10 @@ IDS_KEPT = 4_096
 TROUBLES_KEPT = 100
 RATE_EVERY = 30 * SECOND
 """How old the price of the fee coin may get."""
+
+
+class Unpriced(Unreachable):
+    """A side of the book is empty."""
 
 
 class OrderIds:
@@ -213,6 +217,8 @@ class Link(Session):
             if error.code != BAD_SYMBOL:
                 raise
             return listing  # not sold singly: the ratio of the two legs is what remains
+        except Unpriced:
+            return listing  # not yet, or no more: the same remains
         confirm_units(listing, await self.read_mid(leg, listing.native), coin)
         self._confirmed.add(listing.native)
         return listing
@@ -229,6 +235,8 @@ class Link(Session):
                 wire.Price, lambda c: c.futures_orderbook_ticker(symbol=native), 2, signed=False
             )
         parse.sound(price.bid_price, price.ask_price)
+        if not (price.bid_price and price.ask_price):  # so the venue writes an empty side
+            raise Unpriced(f"binance: {native} has no price")
         return (price.bid_price + price.ask_price) / 2
 
     # -- the fee coin ----------------------------------------------------------------------------

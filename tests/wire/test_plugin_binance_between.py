@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 
 import aiohttp
+import pytest
 from aiohttp import web
 from between import Raw, serving
 from binance_desk import BinanceDesk, desk, legs, run
@@ -16,6 +17,7 @@ from desks import PERP, SPOT
 from servers import in_process
 from yarl import URL
 
+from hedge.errors import Unreachable
 from hedge.model import (
     FundingPayment,
     Leg,
@@ -31,6 +33,15 @@ from hedge.model.numbers import MS, SECOND
 from hedge_binance import cold, funding, futures
 
 PAGE = "<html>maintenance</html>"
+
+
+async def forwarded(http, url, request):
+    """Have the simulator answer a request, as it stands."""
+    names = ("X-MBX-APIKEY", "Content-Type")
+    headers = {name: request.headers[name] for name in names if name in request.headers}
+    data, whole = await request.read(), URL(f"{url}{request.raw_path}", encoded=True)
+    async with http.request(request.method, whole, data=data, headers=headers) as found:
+        return web.Response(status=found.status, body=await found.read())
 
 
 def ticker(bid):
@@ -168,12 +179,7 @@ def test_pages_instead_of_a_settlements_books_end_nothing(monkeypatch):
                 if request.path in spoilt:
                     spoilt.remove(request.path)
                     return web.Response(text=PAGE)
-                url = URL(f"{server.url}{request.raw_path}", encoded=True)
-                names = ("X-MBX-APIKEY", "Content-Type")
-                headers = {name: request.headers[name] for name in names if name in request.headers}
-                data = await request.read()
-                async with http.request(request.method, url, data=data, headers=headers) as found:
-                    return web.Response(status=found.status, body=await found.read())
+                return await forwarded(http, server.url, request)
 
             hosts = {
                 "futures_url": f"http://{await stack.enter_async_context(serving(pass_on))}",
@@ -206,5 +212,28 @@ def test_a_cancel_is_sent_although_the_clock_may_not_be_asked(monkeypatch):
             monkeypatch.setattr(cold, "CLOCK_EVERY", 0)  # what was learned is old by now
             report = await gateway.cancel_order(PERP, resting.client_order_id)
             assert report.status is ReportedStatus.CANCELLED
+
+    run(work)
+
+
+@pytest.mark.parametrize(("bid", "ask"), [("0.00000000", "0.00000000"), ("0.00000000", "600.0")])
+def test_an_empty_book_is_no_price(bid, ask):
+    """A coin listed a moment ago: nothing may be divided by it, and no fee be worth half."""
+
+    async def empty(_):
+        return web.json_response({"symbol": "BTCUSDT", "bidPrice": bid, "askPrice": ask})
+
+    async def work():
+        bundle = {
+            "server": {"sim": {"futures": {"multiplier": "1000", "lot": "0.000001"}}},
+            "multipliers": {"1000BTC": "1000"},
+        }
+        async with (
+            serving(empty) as where,
+            desk(Leg.FUTURES, spot_url=f"http://{where}", **bundle) as it,
+        ):
+            with pytest.raises(Unreachable, match="BTCUSDT has no price"):
+                await it.link.read_mid(Leg.SPOT, "BTCUSDT")
+            assert (await it.futures_feed.read_instrument(PERP)).multiplier == 1_000
 
     run(work)
