@@ -124,8 +124,11 @@ class RateBudget:
 
         What the venue counts beyond our own count (others on the same address or account) is
         added to ours; our own count never shrinks by a header. ``remaining`` is measured against
-        ``capacity``, which replaces the configured one only where it is smaller.
+        ``capacity``, which replaces the configured one only where it is smaller. A capacity of
+        zero is no limit of anybody's: with ``remaining`` it is passed over.
         """
+        if capacity is not None and capacity < 1:
+            capacity = remaining = None
         window = self._windows[name]
         now = self._clock.now()
         window.at(now)

@@ -115,6 +115,15 @@ def test_a_venue_that_lowers_its_limit_is_obeyed():
     assert budget.try_take({"orders": 1}) > 0, "never beyond what is configured"
 
 
+@pytest.mark.parametrize("capacity", [0, -5])
+def test_a_limit_of_nothing_is_passed_over(capacity):
+    """Believed, it would hold up every order for ever: only an order's answer says another."""
+    budget = RateBudget(HandClock(), [Bucket(name="create", capacity=10, window_ms=1_000)])
+    budget.observe("create", remaining=0, capacity=capacity)
+    assert [budget.try_take({"create": 1}, urgent=True) for _ in range(10)] == [0] * 10
+    assert budget.try_take({"create": 1}, urgent=True) > 0, "and its own limit holds"
+
+
 def test_told_to_wait_reads_wait_and_a_ban_stops_everything():
     clock = HandClock()
     budget = two(clock)
