@@ -119,6 +119,7 @@ class App:
             self._show(stack)
             stack.callback(self._show_rest)
             stack.callback(self._told.close)
+            stack.push(self._tell_of_a_broken_end)
             self._told.start()
             self._openings = Openings(
                 self.plan.names,
@@ -161,10 +162,27 @@ class App:
             return
         text = f"not started: {type(error).__name__}: {error}"
         self._say(f"{name}: {text}")
+        self._tell_alarm("NOT_STARTED", name, text)
+
+    def _tell_of_a_broken_end(
+        self, _kind: object, error: BaseException | None, _trace: object
+    ) -> None:
+        """Say what no row can: the journal that would hold it may be what is broken (F56)."""
+        if not isinstance(error, Exception):
+            return
+        known = isinstance(error, HedgeError)
+        why = f"{type(error).__name__}: {error}" if known else type(error).__name__
+        code = error.exit_code if isinstance(error, HedgeError) else HedgeError.exit_code
+        text = f"the engine has stopped (exit {code}), and nobody looks after it: {why}"
+        for name in self.plan.names:
+            self._tell_alarm("STOPPED", name, text)
+
+    def _tell_alarm(self, key: str, hedge: str, text: str) -> None:
+        """Tell every target what stands in no journal; of each hedge by itself."""
         alert = Alert(
-            key="NOT_STARTED",
+            key=f"{hedge}:{key}",
             level="alarm",
-            hedge=name,
+            hedge=hedge,
             text=self._redactor.text(text),
             at=self._clock.now(),
         )

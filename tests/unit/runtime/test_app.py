@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -20,10 +21,19 @@ from hedge.config.resolver import resolve
 from hedge.decide import commands as c
 from hedge.decide.events import Verb
 from hedge.decide.mode import Trip
-from hedge.errors import ConfigError, JournalError, LockHeld, NotHedged, NotRunning
+from hedge.errors import (
+    ConfigError,
+    JournalError,
+    LockHeld,
+    NotHedged,
+    NotRunning,
+    Unreachable,
+)
+from hedge.hookspecs import hookimpl
 from hedge.journal.log import JournalLog
 from hedge.model.numbers import SECOND
 from hedge.plugins.host import load_plugins
+from hedge.roles import Alert
 from hedge.runtime.app import App
 from hedge.runtime.clock import RealClock, VirtualClock, VirtualLoop
 from hedge.runtime.logs import Redactor
@@ -68,12 +78,45 @@ start = "2024-04-18T20:00:00Z"
 """ + "".join(HEDGE.format(name=name) for name in ("first", "second"))
 
 
+class Phone:
+    """A notifier plugin, and the notifier too: it keeps what it is told, once it is reached."""
+
+    def __init__(self, *, unreached: int = 0) -> None:
+        self.heard: list[Alert] = []
+        self._unreached = unreached
+
+    @hookimpl
+    def hedge_notifier(self, name: str) -> "Phone | None":
+        return self if name == "phone" else None
+
+    async def __aenter__(self) -> Self:
+        self._unreached -= 1
+        if self._unreached >= 0:
+            raise Unreachable("not at once")
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def send(self, alert: Alert) -> None:
+        self.heard.append(alert)
+
+
+PHONE = """
+[notifiers.mine]
+plugin = "phone"
+"""
+
+
 def live(
-    folder: Path, act: Callable[[App], Awaitable[None]], config: str = CONFIG, count: int = 2
+    folder: Path,
+    act: Callable[[App], Awaitable[None]],
+    config: str = CONFIG,
+    count: int = 2,
+    phone: Phone | None = None,
 ) -> int:
     """Run the program, let ``act`` do its deed once ``count`` hedges run; return its exit code."""
     path = folder / "hedge.toml"
-    path.write_text(config)
+    path.write_text(config + PHONE * (phone is not None))
     path.chmod(0o600)
     names = ("first", "second")
     resolved = resolve(environ={}, cwd=folder, config_path=path, flags=Flags(names=names))
@@ -86,6 +129,8 @@ def live(
     async def main() -> int:
         clock = VirtualClock(loop)
         host = load_plugins(["sim"], venues=plan.resolved.settings.venues)
+        if phone is not None:
+            host.register(phone, "phone")
         app = App(plan, host, clock, Redactor())
         running = asyncio.create_task(app.run())
         recovered = asyncio.create_task(_recovered(app, count))
@@ -114,6 +159,26 @@ def test_a_hedge_that_breaks_ends_the_process_whichever_it_is(tmp_path, broken):
 
     with pytest.raises(JournalError, match=broken):
         live(tmp_path, act)
+
+
+def test_who_is_told_of_alarms_is_told_of_an_end_that_no_journal_can_hold(tmp_path):
+    async def act(app: App) -> None:
+        app.sessions["first"].fail(JournalError("the disk of first is full"))
+
+    phone = Phone()
+    with pytest.raises(JournalError):
+        live(tmp_path, act, phone=phone)
+    told = [one for one in phone.heard if "JournalError: the disk of first is full" in one.text]
+    assert {(one.hedge, one.level) for one in told} == {("first", "alarm"), ("second", "alarm")}
+    assert all("exit 12" in one.text for one in told)
+
+
+def test_each_hedge_that_cannot_begin_is_told_by_itself(tmp_path):
+    phone = Phone(unreached=1)
+    with pytest.raises(ConfigError, match="SYMBOL_UNKNOWN"):
+        live(tmp_path, never, CONFIG.replace("BTC/USDT", "XYZ/USDT"), phone=phone)
+    told = {one.hedge for one in phone.heard if one.text.startswith("not started")}
+    assert told == {"first", "second"}
 
 
 def test_a_task_that_fails_unseen_ends_the_process_and_an_unasked_answer_does_not(tmp_path):
