@@ -130,8 +130,13 @@ class App:
                 down=self._not_begun,
             )
             stack.push_async_callback(self._openings.close)
-            await self._openings.begin()
             self._catch_signals(stack)
+            beginning = loop.create_task(self._openings.begin())
+            either: set[asyncio.Future[Any]] = {beginning, self._interrupted}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not beginning.done():
+                return INTERRUPTED_TWICE
+            beginning.result()
             stack.enter_context(quiet_interpreter())
             return await self._until_ended(stack)
 

@@ -61,11 +61,15 @@ class Openings:
         loop = asyncio.get_running_loop()
         for name in self._sessions:
             self._tasks[name] = loop.create_task(self._bring_up(name), name=name)
+            self._tasks[name].add_done_callback(self._through)
+        if self._stopping:  # told so before there was anything to stop
+            self.stop()
         left = set(self._tasks.values())
         while left:
             done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                task.result()  # a bug of ours, or a broken invariant: that is nobody's alone
+                if not task.cancelled():
+                    task.result()  # a bug of ours, or a broken invariant: that is nobody's alone
             if not self._virtual and len(self.failed) + len(left) < len(self._tasks):
                 return
         if len(self.failed) == len(self._tasks):
@@ -73,7 +77,10 @@ class Openings:
 
     async def through(self, name: str) -> None:
         """Wait until a hedge has begun, or failed to."""
-        await self._tasks[name]
+        task = self._tasks[name]
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.result()
 
     def stop(self) -> None:
         """Give up what has not begun: nothing was sent, and nobody may wait for it any longer."""
@@ -91,31 +98,36 @@ class Openings:
                 stack.push_async_callback(session.close)
 
     async def _bring_up(self, name: str) -> None:
-        while True:
-            session = self._sessions[name]
-            try:
-                await self._open(session)
-                await session.start()
-            except InvariantBroken:
-                raise
-            except HedgeError as error:
-                self._down(name, error)
-                if not self._again(session, error):
-                    self.failed[name] = error
-                    return
-            except asyncio.CancelledError:
-                if not self._stopping:
-                    raise
-                if session.lived:
-                    text = "stopped before its venues answered: its books are not confirmed"
-                    self.failed[name] = NotHedged(text)
-                    self._down(name, self.failed[name])
-                return
-            else:
-                self._up(session)
-                return
-            await session.close()
-            self._sessions[name] = self._make(name)
+        while not await self._tried(name):
+            pass
+
+    def _through(self, task: asyncio.Task[None]) -> None:
+        """Note what was given up, wherever in its start: before the first step, in a close."""
+        name = task.get_name()
+        if task.cancelled() and self._stopping and self._sessions[name].lived:
+            text = "stopped before its venues answered: its books are not confirmed"
+            self.failed[name] = NotHedged(text)
+            self._down(name, self.failed[name])
+
+    async def _tried(self, name: str) -> bool:
+        """Try once; return whether that was the last time, as it began or cannot."""
+        session = self._sessions[name]
+        try:
+            await self._open(session)
+            await session.start()
+        except InvariantBroken:
+            raise
+        except HedgeError as error:
+            self._down(name, error)
+            if not self._again(session, error):
+                self.failed[name] = error
+                return True
+        else:
+            self._up(session)
+            return True
+        await session.close()
+        self._sessions[name] = self._make(name)
+        return False
 
     async def _open(self, session: Session) -> None:
         try:

@@ -37,7 +37,9 @@ from hedge.roles import Alert
 from hedge.runtime.app import App
 from hedge.runtime.clock import RealClock, VirtualClock, VirtualLoop
 from hedge.runtime.logs import Redactor
+from hedge.runtime.openings import Openings
 from hedge.runtime.sdnotify import SdNotify
+from hedge.runtime.session import Session
 from hedge.runtime.tick import Ticker
 
 BESIDE_THE_DEAD = """
@@ -333,6 +335,25 @@ def test_hedges_none_of_which_can_begin_end_the_process_with_the_first_ones_erro
         live(tmp_path, never, CONFIG.replace("BTC/USDT", "XYZ/USDT"))
 
 
+def beside_the_dead(folder: Path, names: tuple[str, ...], *, lived: bool) -> RunPlan:
+    """Return the plan of a run in real time; the venue of ``dead`` is an address nobody serves."""
+    if lived:
+        prepare_dir(folder / "dead")
+        log = JournalLog.open(folder / "dead", hedge="dead", at=1)
+        log.append(1, [c.Notice(key="BEFORE", text="it was here before")])
+        log.close()
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    path = folder / "hedge.toml"
+    path.write_text(BESIDE_THE_DEAD.format(port=port))
+    path.chmod(0o600)
+    resolved = resolve(environ={}, cwd=folder, config_path=path, flags=Flags(names=names))
+    return RunPlan(
+        resolved=resolved, names=names, request_id="life", speed="real", state_dir=folder,
+        runtime_dir=folder, environments={"sim": "local", "binance": "local"}, no_view=True,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(("lived", "code"), [(False, 0), (True, NotHedged.exit_code)])
 def test_a_venue_that_is_dead_keeps_no_other_hedge_waiting(
     tmp_path, monkeypatch, capfd, lived, code
@@ -341,22 +362,7 @@ def test_a_venue_that_is_dead_keeps_no_other_hedge_waiting(
 
     Then all are told to stop: what has lived may hold something, and nobody has looked.
     """
-    if lived:
-        prepare_dir(tmp_path / "dead")
-        log = JournalLog.open(tmp_path / "dead", hedge="dead", at=1)
-        log.append(1, [c.Notice(key="BEFORE", text="it was here before")])
-        log.close()
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    path = tmp_path / "hedge.toml"
-    path.write_text(BESIDE_THE_DEAD.format(port=port))
-    path.chmod(0o600)
-    names = ("dead", "alive")
-    resolved = resolve(environ={}, cwd=tmp_path, config_path=path, flags=Flags(names=names))
-    plan = RunPlan(
-        resolved=resolved, names=names, request_id="life", speed="real", state_dir=tmp_path,
-        runtime_dir=tmp_path, environments={"sim": "local", "binance": "local"}, no_view=True,
-    )  # fmt: skip
+    plan = beside_the_dead(tmp_path, ("dead", "alive"), lived=lived)
 
     async def main(systemd: socket.socket) -> int:
         loop = asyncio.get_running_loop()
@@ -375,3 +381,62 @@ def test_a_venue_that_is_dead_keeps_no_other_hedge_waiting(
         systemd.setblocking(False)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         assert asyncio.run(main(systemd)) == code, capfd.readouterr().err
+
+
+@pytest.mark.parametrize("lived", [False, True])
+def test_a_first_signal_ends_a_start_that_waits_for_its_venue_as_a_stop(tmp_path, lived):
+    """What has never lived has nothing to confirm; of what has, nobody knows how it stands."""
+    plan = beside_the_dead(tmp_path, ("dead",), lived=lived)
+
+    async def main() -> int:
+        host = load_plugins(["binance"], venues=plan.resolved.settings.venues)
+        running = asyncio.create_task(App(plan, host, RealClock(), Redactor()).run())
+        async with asyncio.timeout(5):
+            while signal.getsignal(signal.SIGTERM) is before:  # noqa: ASYNC110 - nobody says it
+                await asyncio.sleep(0)
+        signal.raise_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            return await running
+
+    before = signal.getsignal(signal.SIGTERM)
+    if not lived:
+        assert asyncio.run(main()) == 0
+        return
+    with pytest.raises(NotHedged, match="its books are not confirmed"):
+        asyncio.run(main())
+
+
+def test_a_stop_between_two_tries_of_a_start_is_a_stop(tmp_path):
+    """The first hedge's venue does not answer and is slow to close; the second one's waits."""
+    plan = beside_the_dead(tmp_path, ("dead", "alive"), lived=True)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        host = load_plugins(["sim", "binance"], venues=plan.resolved.settings.venues)
+        closing, never_ends = asyncio.Event(), loop.create_future()
+
+        async def slow() -> None:
+            closing.set()
+            await never_ends
+
+        async def open_it(session: Session) -> None:
+            if session.name == "dead":
+                session._stack.push_async_callback(slow)
+                raise Unreachable("nobody there")
+            await loop.create_future()
+
+        openings = Openings(
+            plan.names, virtual=False, make=lambda name: Session(name, plan, host, RealClock()),
+            open_it=open_it, up=lambda _: None, down=lambda *_: None,
+        )  # fmt: skip
+        beginning = asyncio.create_task(openings.begin())
+        async with asyncio.timeout(5):
+            await closing.wait()
+            openings.stop()
+            await openings.through("dead")
+            await openings.through("alive")
+            await beginning
+        assert isinstance(openings.failed["dead"], NotHedged)
+        await openings.close()
+
+    asyncio.run(main())
