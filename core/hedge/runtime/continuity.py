@@ -6,8 +6,12 @@ from hedge.errors import SafetyRefusal
 
 
 def holds(engine: Engine) -> bool:
-    """Return whether the journal says that a hedge is open, or a part of one."""
-    return bool(engine.inventory or engine.position)
+    """Return whether the journal says that a hedge is open, or a part of one, or may become so.
+
+    An order whose end is not known may fill, or may have filled while nobody looked.
+    """
+    ordered = any(book.open for book in engine.leg_books())
+    return bool(engine.inventory or engine.position or ordered)
 
 
 def same_instruments(terms: HedgeTerms, before: HedgeTerms | None, engine: Engine) -> None:

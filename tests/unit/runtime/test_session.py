@@ -44,7 +44,13 @@ usd = "1500"
 
 
 def planned(
-    folder: Path, *, spot: str = "", futures: str = "", adopt: str = "", speed: str = "max"
+    folder: Path,
+    *,
+    spot: str = "",
+    futures: str = "",
+    adopt: str = "",
+    speed: str = "max",
+    now: bool = False,
 ) -> tuple[RunPlan, Resolved]:
     path = folder / "hedge.toml"
     path.write_text(CONFIG.format(spot=spot, futures=futures))
@@ -53,7 +59,7 @@ def planned(
     plan = RunPlan(
         resolved=resolved, names=("one",), request_id="line", speed=speed, state_dir=folder,
         runtime_dir=folder, environments={"sim": "local"},
-        adopt=Decimal(adopt) if adopt else None,
+        adopt=Decimal(adopt) if adopt else None, enter_now=now,
     )  # fmt: skip
     return plan, resolved
 
@@ -64,14 +70,18 @@ def live(
     spot: str = "",
     futures: str = "",
     adopt: str = "",
+    dies_with_an_order: bool = False,
     then: Callable[[Session, int], None] = lambda _session, _at: None,
     seconds: int = 10,
 ) -> Decimal:
     """Open the hedge, let it stop after ``seconds``, and return the coins it held then.
 
-    ``then`` is what somebody does at the venue when it has ended.
+    ``then`` is what somebody does at the venue when it has ended. One that dies begins a build at
+    once, and is gone as soon as an order of it rests.
     """
-    plan, resolved = planned(folder, spot=spot, futures=futures, adopt=adopt)
+    plan, resolved = planned(
+        folder, spot=spot, futures=futures, adopt=adopt, now=dies_with_an_order
+    )
     loop = VirtualLoop()
 
     async def main() -> Decimal:
@@ -81,6 +91,10 @@ def live(
         try:
             await session.open({})
             await session.start()
+            while dies_with_an_order:
+                await clock.sleep_until(clock.now() + 10 * MS)
+                if session.engine.books.spot.open:
+                    return session.engine.inventory
             await clock.sleep_until(clock.now() + seconds * SECOND)
             session.ask(
                 e.OperatorAsked(at=clock.now(), verb=e.Verb.STOP, request_id=f"stop {clock.now()}")
@@ -160,3 +174,10 @@ def test_a_key_that_is_given_more_rights_while_the_hedge_runs_is_told(tmp_path, 
             await session.close()
 
     asyncio.run(main())
+
+
+def test_an_order_that_may_still_fill_is_not_looked_for_on_another_account(tmp_path):
+    assert live(tmp_path, dies_with_an_order=True) == 0
+    with pytest.raises(SafetyRefusal, match=r"on the account sim \(local\)"):
+        live(tmp_path, spot="@other")
+    assert live(tmp_path) == 0, "and settles it where it was"
