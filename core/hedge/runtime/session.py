@@ -50,6 +50,7 @@ from hedge.runtime import picture
 from hedge.runtime.continuity import holds, same_accounts, same_instruments
 from hedge.runtime.effects import Effects
 from hedge.runtime.hurried import hurried
+from hedge.runtime.kill import asked_by, lying
 from hedge.runtime.pump import Pump
 from hedge.runtime.recorder import Recorder
 from hedge.runtime.rights import Findings, Keys, whose
@@ -355,6 +356,8 @@ class Session:
             self.log.sync()
             clear_restored_mark(self.directory)
         self._restarts()
+        for name in lying(self.directory):  # not first with the first tick: an order may precede it
+            self.ask(asked_by(name, clock.now()))
         self._tell_keys(self._findings)
         if not clock.virtual:  # a simulated key never changes
             watching = asyncio.get_running_loop().create_task(self._keys.watch(self._tell_keys))

@@ -8,6 +8,7 @@ from hedge.decide import events as e
 from hedge.model.numbers import MS, SECOND
 from hedge.roles import Clock
 from hedge.runtime.host import free_bytes, resident_bytes
+from hedge.runtime.kill import KILL_FILES, asked_by, lying
 from hedge.runtime.sdnotify import SdNotify
 from hedge.runtime.session import Session
 
@@ -23,8 +24,6 @@ GROWTH_MIN = 128 << 20
 """Bytes; less than this is no growth, whatever it began with."""
 REMIND_EVERY = 15 * 60 * SECOND
 """How often an alarm that nobody has acknowledged is said again."""
-KILL_FILES = {"FREEZE": e.Verb.FREEZE, "LOCK": e.Verb.LOCK}
-"""A file of this name in the hedge's directory is the kill switch that needs no socket."""
 
 
 class Ticker:
@@ -101,22 +100,15 @@ class Ticker:
                     self._say(f"{session.name}: still: {alarm.level} {alarm.key}: {alarm.text}")
 
     def _kill_files(self, session: Session) -> None:
-        for name, verb in KILL_FILES.items():
+        there = set(lying(session.directory))
+        for name in KILL_FILES:
             mark = (session.name, name)
-            present = (session.directory / name).exists()
             # While the file lies there it holds: what `clear` took away is asked for again.
             held = "OPERATOR" in session.engine.books.trips
-            if present and not (mark in self._killed and held):
+            if name in there and not (mark in self._killed and held):
                 self._killed.add(mark)
-                session.ask(
-                    e.OperatorAsked(
-                        at=self._clock.now(),
-                        verb=verb,
-                        request_id=f"file:{name}:{self._clock.now()}",
-                        by=f"the file {name}",
-                    )
-                )
-            elif not present:
+                session.ask(asked_by(name, self._clock.now()))
+            elif name not in there:
                 self._killed.discard(mark)
 
     def _disk(self, session: Session) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from hedge.config.dirs import prepare_dir
 from hedge.config.layers import Flags
 from hedge.config.plan import RunPlan
 from hedge.config.resolver import Resolved, resolve
 from hedge.decide import commands as c
 from hedge.decide import events as e
+from hedge.decide.mode import Trip
 from hedge.decide.rows import Row
 from hedge.errors import SafetyRefusal
 from hedge.journal import read_rows
@@ -70,6 +72,7 @@ def live(
     spot: str = "",
     futures: str = "",
     adopt: str = "",
+    enter_now: bool = False,
     dies_with_an_order: bool = False,
     then: Callable[[Session, int], None] = lambda _session, _at: None,
     seconds: int = 10,
@@ -80,7 +83,7 @@ def live(
     once, and is gone as soon as an order of it rests.
     """
     plan, resolved = planned(
-        folder, spot=spot, futures=futures, adopt=adopt, now=dies_with_an_order
+        folder, spot=spot, futures=futures, adopt=adopt, now=enter_now or dies_with_an_order
     )
     loop = VirtualLoop()
 
@@ -181,3 +184,19 @@ def test_an_order_that_may_still_fill_is_not_looked_for_on_another_account(tmp_p
     with pytest.raises(SafetyRefusal, match=r"on the account sim \(local\)"):
         live(tmp_path, spot="@other")
     assert live(tmp_path) == 0, "and settles it where it was"
+
+
+@pytest.mark.parametrize(("file", "trip"), [("LOCK", Trip.LOCKED), ("FREEZE", Trip.FREEZE_SPOT)])
+def test_a_kill_file_that_lies_there_before_a_start_holds_from_its_first_moment(
+    tmp_path, file, trip
+):
+    directory = prepare_dir(tmp_path / "one")
+    (directory / file).touch()
+    sent: list[str] = []
+
+    def look(session: Session, _at: int) -> None:
+        assert session.engine.books.trip == trip
+        sent.extend(str(row.entry) for row in session.log.rows() if type(row.entry) is c.PlaceOrder)
+
+    live(tmp_path, enter_now=True, then=look)
+    assert not sent
