@@ -5,6 +5,7 @@ import inspect
 import json
 import os
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
@@ -137,6 +138,7 @@ class StatusApi:
         self._codes = api_body.Confirmations(monotonic_ns, new_code)
         self._events_max = events_max
         self._started_at = 0
+        self._tcp: socket.socket | None = None
         self._unix: UnixSocket | None = None
         self._listeners: list[Listener] = []
         self._tails: set[asyncio.Task[None]] = set()
@@ -147,17 +149,23 @@ class StatusApi:
     def socket_path(self) -> Path | None:
         return self._unix.path if self._unix else None
 
+    def bind(self) -> None:
+        """Take the places to listen at, and answer nobody yet; `start` does so where it was not."""
+        if self._metrics_listen:
+            self._tcp = api_server.loopback_socket(self._metrics_listen)
+            self.metrics_port = self._tcp.getsockname()[1]
+        self._unix = UnixSocket(self._runtime_dir)
+
     async def start(self) -> None:
         """Bind, serve, and write the index; a `ConfigError` leaves nothing behind."""
         self._bug = asyncio.get_running_loop().create_future()
         self._started_at = self._port.now()
         try:
-            tcp = None
-            if self._metrics_listen:
-                tcp = api_server.loopback_socket(self._metrics_listen)
-                self.metrics_port = tcp.getsockname()[1]
-                await self._listen(self._public_app(), tcp, f"127.0.0.1:{self.metrics_port}")
-            self._unix = UnixSocket(self._runtime_dir)
+            if self._unix is None:
+                self.bind()
+            assert self._unix is not None
+            if self._tcp is not None:
+                await self._listen(self._public_app(), self._tcp, f"127.0.0.1:{self.metrics_port}")
             await self._listen(self._app(), self._unix.sock, client.HOST)
             for hedge in self._hedges:
                 self._list(hedge, self._unix.path)
@@ -182,6 +190,9 @@ class StatusApi:
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             await listener.close()
+        if self._tcp is not None:
+            self._tcp.close()
+            self._tcp = None
         if self._unix is not None:
             self._unix.close()
             self._unix = None
@@ -198,7 +209,7 @@ class StatusApi:
     def add(self, hedge: str) -> None:
         """Put one hedge more into the index: it has begun after the others."""
         self._hedges.append(hedge)
-        if self._unix is not None:
+        if self._listeners and self._unix is not None:
             self._list(hedge, self._unix.path)
 
     def remove(self, hedge: str) -> None:

@@ -67,6 +67,7 @@ def loopback_socket(listen: str) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((LOOPBACK, int(port)))
+        sock.listen()  # only this keeps another from binding it too
     except OSError as error:
         sock.close()
         raise ConfigError(f'[metrics] listen = "{listen}": {error.strerror}') from None

@@ -130,6 +130,7 @@ class App:
                 down=self._not_begun,
             )
             stack.push_async_callback(self._openings.close)
+            api = self._bound_api(stack)
             self._catch_signals(stack)
             beginning = loop.create_task(self._openings.begin())
             either: set[asyncio.Future[Any]] = {beginning, self._interrupted}
@@ -138,7 +139,7 @@ class App:
                 return INTERRUPTED_TWICE
             beginning.result()
             stack.enter_context(quiet_interpreter())
-            return await self._until_ended(stack)
+            return await self._until_ended(api)
 
     # -- one hedge's start -----------------------------------------------------------------------
 
@@ -199,16 +200,24 @@ class App:
             f"; still waiting for venues: {', '.join(waiting)}" if waiting else ""
         )
 
-    async def _until_ended(self, stack: contextlib.AsyncExitStack) -> int:
-        supervisor = self._supervisor
-        api = self._api = StatusApi(
+    def _bound_api(self, stack: contextlib.AsyncExitStack) -> StatusApi:
+        """Take the places to listen at before a hedge begins: none ends because one is taken."""
+        api = StatusApi(
             self,
-            hedges=list(self.sessions),
+            hedges=(),
             runtime_dir=self.plan.runtime_dir,
             index_dirs=client.index_directories(self.plan.state_dir),
             metrics_listen=self.plan.resolved.settings.metrics.listen,
         )
         stack.push_async_callback(api.close)
+        api.bind()
+        return api
+
+    async def _until_ended(self, api: StatusApi) -> int:
+        supervisor = self._supervisor
+        self._api = api
+        for name in self.sessions:
+            api.add(name)
         await api.start()
         supervisor.start("status api", api.serve())
         hurried = self.plan.speed == "max"

@@ -354,6 +354,14 @@ def beside_the_dead(folder: Path, names: tuple[str, ...], *, lived: bool) -> Run
     )  # fmt: skip
 
 
+def test_a_place_to_listen_that_is_taken_ends_the_start_before_a_hedge_begins(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        listen = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(ConfigError, match="in use"):
+            live(tmp_path, never, f'{CONFIG}[metrics]\nlisten = "{listen}"\n')
+    assert not list(tmp_path.glob("*/journal.log"))
+
+
 @pytest.mark.parametrize(("lived", "code"), [(False, 0), (True, NotHedged.exit_code)])
 def test_a_venue_that_is_dead_keeps_no_other_hedge_waiting(
     tmp_path, monkeypatch, capfd, lived, code
