@@ -109,6 +109,8 @@ class App:
         self._shared: dict[tuple[str, str], dict[str, Any]] = {}
         self._openings: Openings
         self._api: StatusApi | None = None
+        self._reports: dict[str, asyncio.Task[dict[str, Any]]] = {}
+        self._one_report = asyncio.Lock()
 
     async def run(self) -> int:
         """Open, recover, run; close whatever happened."""
@@ -384,13 +386,29 @@ class App:
         return self.news.subscribe()
 
     async def report(self, hedge: str) -> dict[str, Any]:
-        """Attribute the whole journal in a thread: a year of it would hold up a hedge for long."""
-        from hedge.report import attribution, render  # noqa: PLC0415 - not before it is asked for
+        """Attribute the whole journal; who asks while it is done is told what comes of it.
 
+        One at a time, however many ask: each takes its share of the interpreter, and of the
+        threads in which a name is looked up when a venue has to be reached again.
+        """
         if hedge not in self.sessions:
             raise UsageError(f"no hedge {hedge!a} runs here")
-        rows = self.sessions[hedge].log.rows()
-        return await asyncio.to_thread(lambda: render.as_data(attribution.attribute(rows)))
+        if hedge not in self._reports:
+            making = asyncio.get_running_loop().create_task(self._made_report(hedge))
+            making.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._reports[hedge] = making
+        return await asyncio.shield(self._reports[hedge])
+
+    async def _made_report(self, hedge: str) -> dict[str, Any]:
+        """Do so in a thread: a year of it would hold up a hedge for long."""
+        from hedge.report import attribution, render  # noqa: PLC0415 - not before it is asked for
+
+        try:
+            async with self._one_report:
+                rows = self.sessions[hedge].log.rows()
+                return await asyncio.to_thread(lambda: render.as_data(attribution.attribute(rows)))
+        finally:
+            del self._reports[hedge]
 
     def now(self) -> int:
         return self._clock.now()

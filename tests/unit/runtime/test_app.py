@@ -8,6 +8,7 @@ import asyncio
 import gc
 import signal
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Self
@@ -292,6 +293,19 @@ def test_the_loop_goes_on_while_a_report_is_made(tmp_path):
         assert not making.done(), "the whole journal was read within one turn of the loop"
         data = await making
         assert data["name"] == "first", sorted(data)
+        signal.raise_signal(signal.SIGTERM)
+
+    assert live(tmp_path, act) == 0
+
+
+def test_however_many_ask_for_a_report_one_of_the_loop_s_threads_makes_it(tmp_path):
+    """The others are for what a hedge needs: in one of them its venue's name is looked up."""
+
+    async def act(app: App) -> None:
+        first, *others = await asyncio.gather(*(app.report("first") for _ in range(64)))
+        assert sum(one.name.startswith("asyncio_") for one in threading.enumerate()) == 1
+        assert all(one == first for one in others)
+        assert (await app.report("second"))["name"] == "second", "and is made anew"
         signal.raise_signal(signal.SIGTERM)
 
     assert live(tmp_path, act) == 0
