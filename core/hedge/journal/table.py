@@ -95,6 +95,8 @@ class Projection:
             stack.callback(projection.close)
             if not projection.usable():
                 projection._start_over()
+            # Leases are waited for behind the tables: these wait for nobody who writes in them.
+            projection._db.execute("PRAGMA busy_timeout = 0")
             stack.pop_all()
             return projection
 
@@ -182,7 +184,8 @@ class Projection:
     def catch_up(self, *, rows_max: int | None = None, until_seq: int | None = None) -> int:
         """Project the rows that the log has and the tables have not; return how many.
 
-        Doing it twice changes nothing. ``until_seq`` holds the tables behind what is synced.
+        Doing it twice changes nothing. ``until_seq`` holds the tables behind what is synced. Where
+        somebody else writes in them, the rest is for the next time: nothing of it is lost.
         """
         done = 0
         while rows_max is None or done < rows_max:
@@ -190,6 +193,8 @@ class Projection:
             try:
                 added = self._project(count, until_seq)
             except sqlite3.DatabaseError as error:
+                if _is_busy(error):
+                    break
                 if _code(error) not in NOT_A_DATABASE or self.set_aside:
                     raise _database_error(self.path, error) from None
                 with _spoken(self.path):

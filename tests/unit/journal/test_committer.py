@@ -2,14 +2,17 @@
 faulty disk; the thread with a queue for a loop, waited on and never slept for.
 """
 
+import contextlib
 import errno
 import queue
+import sqlite3
 import threading
 
 import pytest
 
 from hedge.errors import JournalError
 from hedge.journal import Fault, InlineCommitter, JournalLog, Projection, ThreadCommitter
+from hedge.journal.table import BUSY_S
 
 WAIT_S = 10
 
@@ -106,6 +109,25 @@ def test_a_failure_in_the_thread_is_heard_and_nothing_is_taken_after_it(samples,
     with pytest.raises(JournalError, match="planted"):
         committer.sync_then(lambda: None)
     assert not committer.close()
+
+
+def test_who_writes_in_the_tables_holds_up_neither_the_syncs_nor_the_engine(samples, log, tmp_path):
+    Projection.open(tmp_path / "btc").close()
+    posted = queue.SimpleQueue()
+    other = sqlite3.connect(tmp_path / "btc" / "journal.db", isolation_level=None)
+    with contextlib.closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        committer = ThreadCommitter(log, commit_ms=1, post=posted.put, on_error=unexpected)
+        heard = []
+        for n in (1, 2, 3):
+            log.append(samples.AT, [samples.place(f"HX-1-S-{n}")])
+            committer.sync_then(lambda n=n: heard.append(n))
+            posted.get(timeout=BUSY_S - 1)()
+        assert heard == [1, 2, 3]
+        other.execute("ROLLBACK")
+    assert committer.close()
+    with Projection.stored(tmp_path / "btc") as stored:
+        assert stored.last_seq == 3
 
 
 def test_a_failed_sync_in_the_thread_is_heard(samples, disk, open_log):
