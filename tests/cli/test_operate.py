@@ -47,6 +47,9 @@ class FakePort:
     def snapshots(self) -> tuple[HedgeSnapshot, ...]:
         return self.shots
 
+    def absent(self) -> dict[str, str]:
+        return {}
+
     def ask(self, hedge: str, **fields: Any) -> Mapping[str, object]:
         self.asked.append({"hedge": hedge, **fields})
         return {"accepted": True, "text": f"will {fields['verb'].value}"}

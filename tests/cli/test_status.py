@@ -43,9 +43,13 @@ def shot(name: str, **more: Any) -> HedgeSnapshot:
 class FakePort:
     def __init__(self, *shots: HedgeSnapshot) -> None:
         self.shots = shots
+        self.gone: dict[str, str] = {}
 
     def snapshots(self) -> tuple[HedgeSnapshot, ...]:
         return self.shots
+
+    def absent(self) -> dict[str, str]:
+        return self.gone
 
     def ask(self, hedge: str, **_fields: Any) -> dict[str, object]:
         raise AssertionError(f"status asked {hedge} for something")
@@ -61,9 +65,11 @@ class FakePort:
 
 
 @contextmanager
-def engine(state: Path, *shots: HedgeSnapshot) -> Iterator[None]:
-    """Run a status API in a thread of its own."""
+def engine(state: Path, *shots: HedgeSnapshot, gone: str = "") -> Iterator[None]:
+    """Run a status API in a thread of its own; ``gone`` could not begin beside the others."""
     port, up, over = FakePort(*shots), threading.Event(), []
+    if gone:
+        port.gone[gone] = "not started: waits for its venues"
 
     async def serve() -> None:
         names = [one.name for one in shots]
@@ -368,3 +374,12 @@ def test_status_of_a_running_engine_imports_nothing_heavy(state: Path) -> None:
     assert done.returncode == 0
     heavy = {"pydantic", "rich", "msgspec", "starlette", "structlog", "sqlite3", "platformdirs"}
     assert heavy & set(done.stderr.split()) == set()
+
+
+def test_a_hedge_that_could_not_begin_beside_others_is_not_healthy(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with engine(state, shot("btc"), gone="eth"):
+        assert main(["status"]) == command.DEGRADED
+        assert "not started: waits for its venues" in capsys.readouterr().out
+        assert main(["status", "btc"]) == 0

@@ -111,7 +111,8 @@ def _ask(
     }
     try:
         query = {} if name is None else {"hedge": name}
-        hedges = client.Client(path).get("/v1/status", **query)["data"]["hedges"]
+        data = client.Client(path).get("/v1/status", **query)["data"]
+        hedges, absent = data["hedges"], data.get("absent", {}) if name is None else {}
     except NotRunning:
         raise
     except (HedgeError, KeyError, TypeError) as error:
@@ -123,6 +124,9 @@ def _ask(
     for hedge in hedges:
         hedge["source"] = "engine"
         hedge["degraded"] = client.worries(hedge)
+    for absentee, why in absent.items():
+        hedge = _from_journal(state / absentee)
+        hedges.append({**hedge, "absent": why, "degraded": [why, *hedge["degraded"]]})
     return hedges, engine
 
 

@@ -36,6 +36,9 @@ class EnginePort(Protocol):
 
     def snapshots(self) -> Sequence[HedgeSnapshot]: ...
 
+    def absent(self) -> Mapping[str, str]:
+        """Return why each hedge that this engine was told to run does not run."""
+
     def ask(
         self,
         hedge: str,
@@ -267,7 +270,12 @@ class StatusApi:
     async def _status(self, request: Request) -> Response:
         wanted = request.query_params.get("hedge", "")
         shots = [self._shot(wanted)] if wanted else list(self._port.snapshots())
-        data = {"hedges": shots, "pid": os.getpid(), "started_at": self._started_at}
+        data = {
+            "hedges": shots,
+            "absent": self._port.absent(),
+            "pid": os.getpid(),
+            "started_at": self._started_at,
+        }
         return self._envelope("status", data)
 
     async def _report(self, request: Request) -> Response:
@@ -280,6 +288,7 @@ class StatusApi:
     async def _health(self, _request: Request) -> Response:
         shots = [builtins_of(shot) for shot in self._port.snapshots()]
         found = {shot["name"]: client.worries(shot) for shot in shots}
+        found |= {name: [why] for name, why in self._port.absent().items()}
         worst = "degraded" if any(found.values()) else "ok"
         return JSONResponse({"status": worst, "worries": {k: v for k, v in found.items() if v}})
 

@@ -337,6 +337,14 @@ class App:
         sessions = self.sessions
         return [sessions[name].snapshot() for name in self.plan.names if name in sessions]
 
+    def absent(self) -> dict[str, str]:
+        waits = dict.fromkeys(self._openings.waiting, "not started: waits for its venues")
+        failed = {
+            name: self._redactor.text(f"not started: {type(error).__name__}: {error}")
+            for name, error in self._openings.failed.items()
+        }
+        return waits | failed
+
     def ask(
         self,
         hedge: str,

@@ -293,7 +293,7 @@ def _read(status: int, text: bytes) -> dict[str, Any]:
 
 def worries(hedge: Mapping[str, Any]) -> list[str]:
     """Say why a hedge, as `/v1/status` shows it, is degraded; nothing: it is healthy."""
-    found = []
+    found = [str(hedge["absent"])] if hedge.get("absent") else []
     if (trip := hedge.get("trip", "OK")) != "OK":
         reasons = hedge.get("trip_reasons") or {}
         said = "; ".join(f"{reason} {text}".strip() for reason, text in reasons.items())

@@ -46,6 +46,9 @@ class Engine:
     def snapshots(self) -> tuple[HedgeSnapshot, ...]:
         return self.shots
 
+    def absent(self) -> dict[str, str]:
+        return {}
+
     def ask(self, hedge: str, *, verb: Verb, **fields: Any) -> dict[str, object]:
         if self.refuse:
             raise SafetyRefusal(self.refuse)

@@ -39,9 +39,13 @@ class FakePort:
         self.feed = Feed()
         self.error: Exception | None = None
         self.accepted = True
+        self.gone: dict[str, str] = {}
 
     def snapshots(self) -> list[HedgeSnapshot]:
         return self.shots
+
+    def absent(self) -> dict[str, str]:
+        return self.gone
 
     def ask(self, hedge: str, **fields: Any) -> Mapping[str, object]:
         if self.error is not None:

@@ -52,11 +52,13 @@ def test_report_health_and_one_hedge_of_two(tmp_path: Path) -> None:
             await get(api, "/healthz"),
         )
 
-    report, status, health = serve(tmp_path, FakePort(BTC, eth), scenario)
+    port = FakePort(BTC, eth)
+    port.gone["sol"] = "not started: waits for its venues"
+    report, status, health = serve(tmp_path, port, scenario)
     assert report["data"] == {"hedge": "btc", "unexplained": "0"}
     assert [hedge["name"] for hedge in status["data"]["hedges"]] == ["eth"]
     assert health["status"] == "degraded"
-    assert list(health["worries"]) == ["eth"]
+    assert list(health["worries"]) == ["eth", "sol"]
 
 
 def test_metrics_are_prometheus_text(tmp_path: Path) -> None:

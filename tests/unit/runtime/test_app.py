@@ -316,6 +316,7 @@ def test_a_hedge_that_cannot_begin_leaves_the_others_to_work_and_has_its_code_at
 ):
     async def act(app: App) -> None:
         assert list(app.sessions) == ["second"]
+        assert app.absent()["first"].startswith("not started: ConfigError: SYMBOL_UNKNOWN")
         signal.raise_signal(signal.SIGTERM)
         assert (await app.sessions["second"].ended).reason == "STOPPED"
 
@@ -395,6 +396,7 @@ def test_a_venue_that_is_dead_keeps_no_other_hedge_waiting(
             word = await loop.sock_recv(systemd, 200)
             assert word.startswith(b"READY=1") and b"waiting for venues: dead" in word
             assert list(app.sessions) == ["alive"]
+            assert app.absent() == {"dead": "not started: waits for its venues"}
             signal.raise_signal(signal.SIGTERM)
             return await running
 
