@@ -52,7 +52,7 @@ def planned(
     futures: str = "",
     adopt: str = "",
     speed: str = "max",
-    now: bool = False,
+    enter_now: bool = False,
 ) -> tuple[RunPlan, Resolved]:
     path = folder / "hedge.toml"
     path.write_text(CONFIG.format(spot=spot, futures=futures))
@@ -61,7 +61,7 @@ def planned(
     plan = RunPlan(
         resolved=resolved, names=("one",), request_id="line", speed=speed, state_dir=folder,
         runtime_dir=folder, environments={"sim": "local"},
-        adopt=Decimal(adopt) if adopt else None, enter_now=now,
+        adopt=Decimal(adopt) if adopt else None, enter_now=enter_now,
     )  # fmt: skip
     return plan, resolved
 
@@ -83,7 +83,7 @@ def live(
     once, and is gone as soon as an order of it rests.
     """
     plan, resolved = planned(
-        folder, spot=spot, futures=futures, adopt=adopt, now=enter_now or dies_with_an_order
+        folder, spot=spot, futures=futures, adopt=adopt, enter_now=enter_now or dies_with_an_order
     )
     loop = VirtualLoop()
 
