@@ -69,6 +69,8 @@ class Mind(Sizes):
         self.recorded: set[str] = set()
         self.sent_ids: set[str] = set()
         self.read_in_life: set[Leg] = set()
+        self.told_at = 0
+        """When an alarm last stood that told of the gap."""
         self.resumes = ""
         """The request whose run was open when the process began."""
         self.refused: dict[Leg, deque[int]] = {Leg.SPOT: deque(), Leg.FUTURES: deque()}
@@ -288,15 +290,13 @@ class Mind(Sizes):
             self.gap_since = 0
         late = ALERT_AFTER + 50 * SECOND
         long = self.gap_since and world.now - self.gap_since > late
-        if long and world.now - self._gap_known_since() > late:
-            halted = books.mode is Mode.HALT and not books.in_doubt
-            tells = HALT_TELLS if halted and shell.engine.volatile.recovered else TELLS
-            standing = any(
-                key.startswith(tells) and not alarm.settled for key, alarm in books.alarms.items()
-            )
-            if not standing:
-                text = f"{plain(self.gap())} unhedged for {late // SECOND} s without an alarm"
-                self.broken("I19", text)
+        if self.gap_since and self._tells(shell):
+            self.told_at = world.now
+        # What was said until a read found it has the ladder's own time from there.
+        silent = world.now - self.told_at > ALERT_AFTER + 5 * SECOND
+        if long and silent and world.now - self._gap_known_since() > late:
+            text = f"{plain(self.gap())} unhedged for {late // SECOND} s without an alarm"
+            self.broken("I19", text)
         for orders in self.unresolved.values():
             for oid in orders:
                 record = books.spot.orders.get(oid) or books.futures.orders.get(oid)
@@ -310,6 +310,15 @@ class Mind(Sizes):
                     and (waited > DOUBT_ALERT_AFTER + 5 * SECOND and "IN_DOUBT" not in books.alarms)
                 ):
                     self.broken("I19", f"{oid} in doubt for {waited // SECOND} s without an alarm")
+
+    def _tells(self, shell: Shell) -> bool:
+        """Return whether an alarm stands that tells of a gap, or of why it cannot be known."""
+        books = shell.engine.books
+        halted = books.mode is Mode.HALT and not books.in_doubt
+        tells = HALT_TELLS if halted and shell.engine.volatile.recovered else TELLS
+        return any(
+            key.startswith(tells) and not alarm.settled for key, alarm in books.alarms.items()
+        )
 
     def _gap_known_since(self) -> int:
         """Return since when the gap could be told: news from outside that is left of it is young.

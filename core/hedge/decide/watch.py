@@ -180,13 +180,15 @@ def _reads(engine: "Engine", *, active: bool) -> None:
         return
     leg = min(LEGS, key=lambda one: notes.legs[one].heard_at)
     heard = notes.legs[leg].heard_at
-    bound = millis(limits.account_dead_ms + (0 if active else limits.audit_halt_ms))
+    asked_at = min((one.at for one in engine.books.asked.values()), default=0)
+    idle = not active and not asked_at  # what a person waits for is not idle
+    bound = millis(limits.account_dead_ms + (limits.audit_halt_ms if idle else 0))
     if engine.now - heard <= bound:
         engine.untrip("UNREADABLE")
         engine.settle("UNREADABLE")
         engine.due(heard + bound + 1)
         return
-    since = max(heard, notes.active_since)  # HALT has promised less
+    since = max(heard, notes.active_since if active else asked_at)  # HALT has promised less
     if engine.now - since > bound:
         text = f"the {leg.value} account could not be read for {bound // SECOND} s"
         engine.trip("UNREADABLE", Trip.FREEZE_SPOT, text)

@@ -156,3 +156,19 @@ def test_a_difference_that_no_second_read_confirms_is_said(open_desk):
     desk.reads = {SPOT: "", FUTURES: ""}
     desk.run(12)
     assert "DIFFERS_SPOT" not in desk.alarms and desk.engine.inventory == desk.venue.coins
+
+
+def test_what_a_person_waits_for_is_no_idle_hedge(open_desk):
+    """An account of an idle hedge may be silent for longer than one that a request waits for."""
+    desk = open_desk()
+    desk.build()
+    desk.venue.coins += 5
+    desk.skip(40)
+    desk.reads = {SPOT: "fail", FUTURES: "fail"}
+    desk.skip(40)
+    desk.venue.coins += 5
+    desk.verb("adopt", quantity=D(10))
+    desk.skip(50)
+    assert "UNREADABLE" not in desk.alarms
+    desk.skip(15)
+    assert "UNREADABLE" in desk.alarms
