@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from clockwork import Death
 from episode import Episode, Result
-from many import spread
+from many import JUDGE_EVERY, spread
 from swarm import Plan, dice
 
 from hedge.model.numbers import MS, SECOND
@@ -109,11 +109,12 @@ class Crashes:
 
 def _some(cases: Sequence[Case], options: dict[str, Any]) -> Crashes:
     found = Crashes()
-    for case in cases:
+    for number, case in enumerate(cases):
         death = case.deaths[0]
         found.tried[f"{death.kind}{' torn' if death.write else ''}"] += 1
         try:
-            violations = tell(case, **options).violations
+            judged = number % JUDGE_EVERY == 0
+            violations = tell(case, judged=judged, **options).violations
         except Exception as error:  # noqa: BLE001 - a world that falls over is a failure
             violations = [f"WORLD {type(error).__name__}: {error}"]
         if violations:
