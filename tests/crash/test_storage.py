@@ -20,6 +20,8 @@ from typing import Any
 from lab import Lab, Story, told_by
 from running import PATIENCE_S, wait_until
 
+from hedge.model import ReportedStatus
+
 FIRST_SEED = 9_000
 JOURNAL, LOCK = 12, 8
 STARTING = re.compile(r"hedge: (plugin served: .* is locked|crash: .*: served \()")
@@ -45,16 +47,27 @@ def nothing_unrecorded(lab: Lab) -> None:
     assert not missing, f"sent without a row: {missing} ({lab.where})"
 
 
+def resting(lab: Lab) -> list[str]:
+    orders = lab.venue.truth().orders
+    return [oid for oid, one in orders.items() if one.status is ReportedStatus.WORKING]
+
+
 def full_disk(lab: Lab, rows: int) -> None:
-    """The disk is full from this row on; with room again, the life goes on to its end."""
+    """The disk is full from this row on, or, of no row, from the first order that rests.
+
+    With room again, the life goes on to its end.
+    """
     log = lab.directory / "journal.log"
     process = lab.start()
-    assert lab.alive_until(process, lambda: len(lab.tail.look()) >= rows, f"row {rows}")
+    now = (lambda: len(lab.tail.look()) >= rows) if rows else (lambda: bool(resting(lab)))
+    assert lab.alive_until(process, now, f"row {rows}")
     resource.prlimit(
         process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size + TORN_AT, resource.RLIM_INFINITY)
     )
     assert "journal" in ended(lab, process, JOURNAL)
     nothing_unrecorded(lab)
+    left = resting(lab)
+    assert not left, f"left to be filled with nobody there: {left} ({lab.where})"
     lab.finish(lab.start())
     lab.judge()
 
@@ -156,7 +169,7 @@ STORIES = [
         (
             *(
                 (f"full disk at row {n}", lambda lab, n=n: full_disk(lab, n))
-                for n in (2, 12, 45, 120)
+                for n in (0, 2, 12, 45, 120)
             ),
             ("full from the start", full_from_the_start),
             ("corrupt header", lambda lab: corrupt_page(lab, "header")),

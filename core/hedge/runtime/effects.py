@@ -6,7 +6,7 @@ foresaw) is `OrderUnanswered`. Nothing in here sends an order twice.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -29,6 +29,8 @@ READ_TIMEOUT = 20 * SECOND
 EQUITY_TIMEOUT = 10 * SECOND
 EQUITY_APART = 2 * SECOND
 QUOTES_APART = SECOND // 4
+WITHDRAW_S = 5
+"""How long the end of a failed journal waits for its cancels."""
 TASKS_MAX = 64
 """More than this many requests under way at once is a bug: two legs make at most a handful."""
 
@@ -93,6 +95,20 @@ class Effects:
                 self._end(command)
             case _:
                 pass  # only for the books
+
+    async def withdraw(self, order_ids: Iterable[str]) -> None:
+        """Cancel spot orders without a row: beside a journal that failed nobody hedges their fills.
+
+        A cancel only takes risk away, and the next start reads what came of it at the venue.
+        """
+        cancel = self._roles.spot_gateway.cancel_order
+        symbol = self._terms.spot.instrument.symbol
+        asked = [asyncio.ensure_future(cancel(symbol, one)) for one in order_ids]
+        if asked:
+            await asyncio.wait(asked, timeout=WITHDRAW_S)
+        for one in asked:
+            if not one.cancel():
+                one.exception()
 
     async def close(self) -> None:
         """Stop the timer and give up what is under way; its outcome is for the next start."""

@@ -24,6 +24,7 @@ from hedge.decide.terms import HedgeTerms, LegTerms
 from hedge.errors import (
     ConfigError,
     HedgeError,
+    JournalError,
     Limited,
     LockHeld,
     Malformed,
@@ -105,6 +106,7 @@ class Session:
         self._effects: Effects
         self._held: list[Held] = []
         self._keys = Keys(clock)
+        self._unrecorded = False
         self.lived = (self.directory / LOG_NAME).exists()
         """Whether this hedge may have traded before; known for sure once it is open."""
         self.say: Callable[[str], None] = lambda _: None
@@ -443,13 +445,16 @@ class Session:
             self.ended.set_result(command)
 
     def fail(self, error: BaseException) -> None:
-        """The journal, an invariant or a callback of ours broke: nothing further is sent."""
+        """The journal, an invariant or a callback of ours broke: no order is sent any more."""
         self.pump.failed = True
+        self._unrecorded = isinstance(error, JournalError)
         if not self.ended.done():
             known = isinstance(error, Exception)
             self.ended.set_exception(error if known else HedgeError(repr(error)))
 
     async def close(self) -> None:
+        if self._unrecorded:
+            await self._effects.withdraw(list(self.engine.books.spot.open))
         await self._stack.aclose()
         if self.ended.done():
             self.ended.exception()  # whoever awaited it has it; nobody else is to be told
