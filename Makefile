@@ -42,7 +42,7 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) install --no-compile -c constraints.txt -e '.[test]'
+	$(PIP) install -c constraints.txt -e '.[test]'
 	@touch $(VENV)/.installed $@
 
 lint: $(VENV)/.tested
