@@ -1,6 +1,6 @@
 """ccxt's unified dicts, parsed once into ours: pure, and `Malformed` for what makes no sense."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -72,13 +72,6 @@ def as_rows(value: Any) -> list[Row]:
     if not isinstance(value, list):
         raise Malformed(f"ccxt: no rows: {type(value).__name__}")
     return [as_row(one) for one in value]
-
-
-def next_page(rows: Sequence[Row]) -> str:
-    """Return the cursor of what comes behind these rows, "" for none; one of them holds it."""
-    infos = (row.get("info") for row in rows)
-    cursors = (one.get("nextPageCursor") for one in infos if isinstance(one, Mapping))
-    return next((str(one) for one in cursors if one), "")
 
 
 def moment(value: Any, default: int = 0) -> int:

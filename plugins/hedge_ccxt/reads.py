@@ -15,8 +15,6 @@ from hedge_ccxt.order_ids import IdStyle, to_ask
 from hedge_ccxt.own_orders import OwnOrders
 
 HALVINGS_MAX = 40
-PAGES_MAX = 50
-"""Of one millisecond."""
 AHEAD_MS = 60_000
 """How far beyond the venue's time, as we know it, the newest executions are looked for."""
 NAMES_MAX = 50
@@ -96,39 +94,17 @@ class Reads:
     async def _trades(
         self, listing: Listing, first: int, last: int, halvings: int
     ) -> Sequence[parse.Row]:
-        rows = await self._trades_page(listing, first, last)
-        if len(rows) < self.line.profile.page:
+        page = self.line.profile.page
+        rows = parse.as_rows(
+            await self.line.read(
+                "fetch_my_trades", listing.market, first, page, params={"until": last}
+            )
+        )
+        if len(rows) < page or first >= last or not halvings:
             return rows
-        if first >= last or not halvings:
-            return [*rows, *await self._trades_behind(listing, first, last, rows)]
         middle = (first + last) // 2
         older = await self._trades(listing, first, middle, halvings - 1)
         return [*older, *await self._trades(listing, middle + 1, last, halvings - 1), *rows]
-
-    async def _trades_behind(
-        self, listing: Listing, first: int, last: int, rows: Sequence[parse.Row]
-    ) -> list[parse.Row]:
-        """Return what a full page of one millisecond leaves out, where it names the next one."""
-        found: list[parse.Row] = []
-        asked: set[str] = set()
-        while (cursor := parse.next_page(rows)) and cursor not in asked and len(asked) < PAGES_MAX:
-            asked.add(cursor)
-            rows = await self._trades_page(listing, first, last, cursor=cursor)
-            found += rows
-        return found
-
-    async def _trades_page(
-        self, listing: Listing, first: int, last: int, **more: str
-    ) -> Sequence[parse.Row]:
-        return parse.as_rows(
-            await self.line.read(
-                "fetch_my_trades",
-                listing.market,
-                first,
-                self.line.profile.page,
-                params={"until": last, **more},
-            )
-        )
 
     async def _learn_names(self, listing: Listing, orders: set[str]) -> None:
         """Ask what the orders are called: ours of an earlier start, and those of the venue."""
