@@ -31,11 +31,12 @@ from hedge.model import (
     StreamUp,
     TimeInForce,
 )
-from hedge.model.numbers import HOUR, SECOND
+from hedge.model.numbers import HOUR, MS, SECOND
 from hedge_ccxt import plugin
 from hedge_ccxt.config import CcxtSettings
 from hedge_sim.dialects.faults import Fault
 from hedge_sim.dialects.server import Keys
+from hedge_sim.testbeds import foreign_order
 
 pytest.importorskip("ccxt.pro")
 
@@ -409,3 +410,21 @@ def test_funding_has_its_interval_and_its_cash(venue):
         assert [one.cash for one in paid] == [one.cash for one in house.payments()]
 
     run(venue, scenario)
+
+
+def test_no_execution_lies_between_two_milliseconds(monkeypatch):
+    """A full page is asked for again in two halves; what is told to the ms is in one of them."""
+
+    async def scenario(desk):
+        house, instrument = desk.house(Leg.SPOT), desk.house(Leg.SPOT).instrument(SPOT)
+        now, price = house.wall(), house.quote(SPOT).bid // instrument.tick * instrument.tick - 500
+        first = house.clock.now()
+        for number in range(130):
+            at = first + number // 65 * MS
+            monkeypatch.setattr(house.clock, "now", lambda at=at: at)
+            house.place(foreign_order(Leg.SPOT, number, price, now))
+        monkeypatch.undo()
+        found = await desk.spot_gateway.read_fills(SPOT, now - HOUR)
+        assert len({fill.key for fill in found}) == len(found) == 130
+
+    run("bybit", scenario)

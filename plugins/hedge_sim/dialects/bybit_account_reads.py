@@ -77,7 +77,7 @@ class AccountReads:
             found = [
                 known
                 for known in self._desk.sorted_out(category)[1]
-                if self._wanted(params, known) and start * MS <= known.created_at <= end * MS
+                if self._wanted(params, known) and start <= known.created_at // MS <= end
             ]
         word = text_of(params, "orderStatus")
         if word:
@@ -122,7 +122,7 @@ class AccountReads:
             and symbol in {"", entry.listing.symbol}
             and base in {"", entry.listing.base_coin}
             and kind in {"", entry.kind}
-            and start * MS <= entry.at <= end * MS
+            and start <= entry.at // MS <= end
             and (not order_id or (entry.known is not None and entry.known.order_id == order_id))
             and (
                 not link
@@ -147,7 +147,7 @@ class AccountReads:
             and kind in {"", line.kind}
             and currency in {"", line.currency}
             and base in {"", line.entry.listing.base_coin}
-            and start * MS <= line.entry.at <= end * MS
+            and start <= line.entry.at // MS <= end
         ]
         rows, cursor = page(found[::-1], params, 20, 50)
         return {"list": [log_row(line) for line in rows], "nextPageCursor": cursor}
