@@ -371,6 +371,12 @@ class Desk:
             self.tell(e.OrderReported, leg=leg, report=resting.report(self.now))
         return fill
 
+    def next_slice(self, seconds=20):
+        """Let the next read show the account as it is now; fill what rests, and go on from it."""
+        self.run(12)
+        self.fill()
+        self.run(seconds)
+
     def foreign(self, leg, quantity, kind=FillKind.TRADE, *, told=True):
         """Let something happen on the account that is no order of ours."""
         quantity = D(quantity)

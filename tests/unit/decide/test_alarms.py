@@ -73,9 +73,7 @@ def test_a_stream_that_the_last_process_missed_is_up_in_this_one(building):
 
 def test_what_a_build_lacked_is_settled_when_it_is_given_up(building):
     building.venue.margin = D(10)
-    building.run(12)
-    building.fill()
-    building.run(20)
+    building.next_slice()
     assert "MARGIN_SHORT" in building.alarms
     building.verb("liquidate")
     assert building.mode is Mode.LIQUIDATION and "MARGIN_SHORT" not in building.alarms

@@ -265,9 +265,7 @@ def test_no_slice_is_above_the_exposure_budget(open_desk, budget):
 
 def test_margin_short_skips_the_slice(building):
     building.venue.margin = D(10)
-    building.run(12)
-    building.fill()
-    building.run(20)
+    building.next_slice()
     assert building.resting() is None and "MARGIN_SHORT" in building.alarms
     building.venue.margin = D(10_000)
     building.work(lambda: building.resting() is not None, 30)
@@ -276,26 +274,20 @@ def test_margin_short_skips_the_slice(building):
 
 def test_balance_short_skips_the_slice(building):
     building.venue.cash = D(10)
-    building.run(12)
-    building.fill()
-    building.run(20)
+    building.next_slice()
     assert building.resting() is None and "BALANCE_SHORT" in building.alarms
 
 
 @pytest.mark.parametrize("leg", [SPOT, FUTURES])
 def test_a_venue_that_does_not_trade_stops_new_spot(building, leg):
     building.venue.tradable[leg] = False
-    building.run(12)
-    building.fill()
-    building.run(3)
+    building.next_slice(3)
     assert building.engine.reason == f"VENUE_NOT_TRADABLE: leg={leg.value}"
 
 
 def test_hedge_mode_of_the_account_stops_new_spot(building):
     building.venue.position_mode = PositionMode.HEDGE
-    building.run(12)
-    building.fill()
-    building.run(3)
+    building.next_slice(3)
     assert building.engine.reason.startswith("POSITION_MODE") and "POSITION_MODE" in building.alarms
 
 
