@@ -188,12 +188,12 @@ class Books:
         if command.request_id:
             self.requests[command.request_id] = None
             self.asked.pop(command.request_id, None)  # coins are taken in once, whoever dies
-        if command.reason != "ADOPTED":
-            book.spend_unmatched()
         if command.reason == "ADOPTED":
             self.unexplained = False
             book.await_lease()  # whose the coins are is on disk before they are sold (ADR 0018)
-        elif command.reason == "FOUND_AT_START":
+            return
+        book.spend_unmatched()
+        if command.reason == "FOUND_AT_START":
             self.unexplained = True
         elif command.leg is Leg.FUTURES:
             self.external_at = at

@@ -33,6 +33,11 @@ HINTS = (e.BalanceSeen, e.PositionSeen)
 """Facts that decide nothing unless they contradict the books."""
 ALARM_SILENCE = 2 * MINUTE
 """A cause that says nothing for so long, and for two audits, is over."""
+ALARMS_OF_TRIP = {
+    "EXTERNAL": ("EXTERNAL_SPOT", "EXTERNAL_FUTURES", "FORCED_CLOSE"),
+    "INSTRUMENT": ("INSTRUMENT_CHANGED",),
+}
+"""What tells of a trip by another name than its own."""
 WAKE_APART = 10 * MS
 """No rule is woken sooner than this after it looked; one that asks for less waits for it."""
 
@@ -433,8 +438,8 @@ class Engine:
         """Take a trip away, and settle what told of it: the next one is told anew."""
         if reason in self.books.trips:
             self.issue(c.SetTrip(reason=reason, level=0))
-            self.settle(reason)
-            self.settle(f"LOCKED_{reason}")
+            for key in (reason, f"LOCKED_{reason}", *ALARMS_OF_TRIP.get(reason, ())):
+                self.settle(key)
 
     def hold(self, reason: str, detail: str = "") -> None:
         """Say why nothing is sent; the first reason of a decision stands."""

@@ -152,4 +152,5 @@ def _resolve(engine: "Engine", asked: e.OperatorAsked) -> None:
             engine.issue(
                 c.DeclareDead(leg=book.leg, client_order_id=asked.subject, evidence=evidence)
             )
-            engine.untrip("IN_DOUBT")
+            if not engine.books.in_doubt:
+                engine.untrip("IN_DOUBT")

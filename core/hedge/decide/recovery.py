@@ -40,7 +40,7 @@ def decide(engine: "Engine") -> None:
         lease(engine, book)
         _bury(engine, book, notes)
         _witness(engine, book, notes)
-        _tell_difference(engine, book.leg, notes)
+        _tell_difference(engine, book, notes)
         _audit(engine, book, notes)
     if not engine.volatile.recovered:
         engine.volatile.recovered = _settled(engine)
@@ -209,17 +209,20 @@ def _note_difference(engine: "Engine", leg: Leg, notes: LegNotes, difference: De
         engine.settle(f"DIFFERS_{leg.value.upper()}")
 
 
-def _tell_difference(engine: "Engine", leg: Leg, notes: LegNotes) -> None:
+def _tell_difference(engine: "Engine", book: LegBook, notes: LegNotes) -> None:
     """Say a difference that stands while a doubt keeps it from being believed, or no read comes."""
-    if not notes.differs_since:
+    if not notes.differs_since or notes.last is None:
+        return
+    if not _difference(engine, book, notes.last):  # the fill that the read was ahead of has come
+        _note_difference(engine, book.leg, notes, ZERO)
         return
     at = notes.differs_since + DIFFERS_ALARM
     if engine.now < at:
         engine.due(at)
     elif engine.books.in_doubt or notes.failures:
         why = "an order is in doubt" if engine.books.in_doubt else "it cannot be read again"
-        text = f"{leg.value} holds {plain(notes.differs)} beside the books, and {why}"
-        engine.alarm(f"DIFFERS_{leg.value.upper()}", "alarm", text)
+        text = f"{book.leg.value} holds {plain(notes.differs)} beside the books, and {why}"
+        engine.alarm(f"DIFFERS_{book.leg.value.upper()}", "alarm", text)
 
 
 def _book_difference(engine: "Engine", book: LegBook, difference: Decimal) -> None:
@@ -287,7 +290,8 @@ def _audit_due(engine: "Engine", book: LegBook, notes: LegNotes) -> int:
         return max(notes.last_asked_at + AUDIT_APART, notes.not_before)
     if book.owed and engine.now - book.changed_at < OWED_HURRY:  # it follows within milliseconds
         return max(notes.last_asked_at, book.changed_at) + AUDIT_APART
-    halted = engine.books.mode is Mode.HALT and engine.volatile.recovered
+    # What a person waits for is not idle: it is to be read, and missed, within a minute.
+    halted = engine.books.mode is Mode.HALT and engine.volatile.recovered and not engine.books.asked
     every = limits.audit_halt_ms if halted else limits.audit_active_ms
     return notes.last_asked_at + millis(every)
 

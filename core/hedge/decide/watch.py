@@ -232,9 +232,8 @@ def _exposure(engine: "Engine", *, active: bool) -> None:
         notes.unhedged_since = 0
         if active:
             notes.known_gap = ZERO
-        if engine.books.alarms:
-            engine.settle("UNHEDGED")
-            engine.settle("UNHEDGED_PAGE")
+        engine.settle("UNHEDGED")
+        engine.settle("UNHEDGED_PAGE")
         return
     notes.unhedged_since = notes.unhedged_since or engine.now
     # A gap that was there when the mode was ordered is its work: alarms, but no trip in its way.

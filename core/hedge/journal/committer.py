@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 from hedge.errors import JournalError
 from hedge.journal.log import JournalLog
-from hedge.journal.table import BATCH, Projection
+from hedge.journal.table import BATCH, Projection, TablesBusy
 
 Callback = Callable[[], None]
 OnError = Callable[[BaseException], None]
@@ -133,14 +133,17 @@ class ThreadCommitter:
         return not self._thread.is_alive() and not self._failed
 
     def _run(self) -> None:
-        with _Reporting(self._fail), contextlib.closing(self._open()) as projection:
-            closing = False
+        with _Reporting(self._fail), contextlib.ExitStack() as stack:
+            closing, projection = False, None
             while not closing:
                 self._wake.wait(self._commit_s)
                 self._wake.clear()
                 closing = self._closing
                 self._sync()
-                while projection.catch_up(rows_max=BATCH, until_seq=self._synced):
+                if projection is None:
+                    with contextlib.suppress(TablesBusy):  # the next time, then
+                        projection = stack.enter_context(self._open())
+                while projection and projection.catch_up(rows_max=BATCH, until_seq=self._synced):
                     if self._callbacks:
                         self._sync()
 

@@ -24,12 +24,17 @@ from hedge.model import Fill, FundingPayment, Leg, Side, TimeInForce
 BATCH = 256
 """Rows a transaction; small, because the interpreter is shared with the engine."""
 BUSY_S = 5
+"""How long a reader waits for a writer."""
 ASIDE = "journal.db.aside"
 NOT_A_DATABASE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 _decode_row = msgspec.json.Decoder(Row).decode
 _decode_fill = msgspec.json.Decoder(Fill).decode
 _decode_payment = msgspec.json.Decoder(FundingPayment).decode
+
+
+class TablesBusy(JournalError):
+    """Somebody else writes in the tables at this moment."""
 
 
 class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,15 +93,17 @@ class Projection:
 
     @classmethod
     def open(cls, directory: Path, *, disk: Disk = REAL) -> "Projection":
-        """Open for the one writer; a missing, corrupt, old or foreign database is made anew."""
+        """Open for the one writer; a missing, corrupt, old or foreign database is made anew.
+
+        It waits for nobody else who writes in it, here or later: leases are waited for behind the
+        tables. Raises `TablesBusy` instead.
+        """
         path = directory / DATABASE
         with _spoken(path), contextlib.ExitStack() as stack:
             projection = cls(path, disk, _connect(path))
             stack.callback(projection.close)
             if not projection.usable():
                 projection._start_over()
-            # Leases are waited for behind the tables: these wait for nobody who writes in them.
-            projection._db.execute("PRAGMA busy_timeout = 0")
             stack.pop_all()
             return projection
 
@@ -343,7 +350,7 @@ def _order_line(*line: Any) -> OrderLine:
 def _connect(path: Path | str) -> sqlite3.Connection:
     if isinstance(path, Path):
         path.touch(FILE_MODE)
-    db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    db = sqlite3.connect(path, timeout=0, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
@@ -399,7 +406,8 @@ def _is_busy(error: sqlite3.Error) -> bool:
 
 
 def _database_error(path: Path, error: sqlite3.Error) -> JournalError:
-    return JournalError(
+    kind = TablesBusy if _is_busy(error) else JournalError
+    return kind(
         f"{path}: {error}; the log is untouched: free the disk or move this file away,"
         " it is built anew at the next start"
     )

@@ -136,6 +136,20 @@ def test_what_told_of_a_trip_settles_when_a_person_clears_it(building):
         assert "LOCKED_LOOKING" not in building.alarms
 
 
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [(FillKind.AUTO_DELEVERAGING, "FORCED_CLOSE"), (FillKind.TRADE, "EXTERNAL_FUTURES")],
+)
+def test_what_told_of_a_lost_short_settles_when_a_person_clears_it(open_desk, kind, key):
+    desk = open_desk()
+    desk.build()
+    desk.foreign(FUTURES, 1, kind)
+    desk.run(5)
+    assert key in desk.alarms
+    desk.verb("clear", subject="EXTERNAL")
+    assert key not in desk.alarms
+
+
 def reads_of_spot(desk):
     return sum(asked.leg is SPOT for asked in desk.seen(c.AuditLeg))
 
@@ -154,6 +168,34 @@ def test_a_difference_that_no_second_read_confirms_is_said(open_desk):
     desk.reads = {SPOT: "", FUTURES: ""}
     desk.run(12)
     assert "DIFFERS_SPOT" not in desk.alarms and desk.engine.inventory == desk.venue.coins
+
+
+def test_a_difference_that_the_fill_behind_it_explains_is_not_said(open_desk):
+    """Balances may be a moment ahead of their fills; then no read comes for a while."""
+    desk = open_desk(inventory=InventoryRule.ACCOUNT)
+    desk.funding()
+    desk.work(lambda: desk.held[0] > 2 and desk.resting() is not None)
+    desk.run(2)
+    before = reads_of_spot(desk)
+    desk.stale_reads[SPOT] = desk.venue.coins + desk.resting().order.quantity
+    while reads_of_spot(desk) == before:
+        desk.run(1)
+    desk.reads = {SPOT: "fail", FUTURES: "fail"}
+    desk.fill()
+    desk.run(30)
+    assert "DIFFERS_SPOT" not in desk.alarms
+
+
+def test_an_account_that_is_read_seldom_is_not_unreadable(open_desk):
+    """A request may wait for a first price; an idle account is read while it does."""
+    desk = open_desk(limits={"audit_halt_ms": 900_000})
+    desk.build()
+    desk.quoting[SPOT] = False
+    desk.boot("boot")
+    desk.run(20)
+    desk.verb("scale", quantity=D(2))
+    desk.skip(120)
+    assert desk.books.asked and "UNREADABLE" not in desk.alarms
 
 
 def test_what_a_person_waits_for_is_no_idle_hedge(open_desk):

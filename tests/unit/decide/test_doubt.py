@@ -479,6 +479,17 @@ def test_a_difference_that_a_doubt_hides_is_said_and_buys_nothing(building):
     assert "EXTERNAL_SPOT" in building.alarms and "DIFFERS_SPOT" not in building.alarms
 
 
+def test_resolving_one_of_many_doubts_does_not_page_for_the_others_again(building):
+    building.reads = {SPOT: "fail", FUTURES: "fail"}
+    building.boot("another boot: each leased id may be an order")
+    building.skip(330)
+    assert "IN_DOUBT" in building.alarms and "IN_DOUBT" in building.books.trips
+    building.verb("resolve", subject=list(building.books.spot.open)[-1])
+    raised = [row.entry for row in building.rows if isinstance(row.entry, c.RaiseAlarm)]
+    assert "IN_DOUBT" in building.alarms
+    assert sum(alarm.key == "IN_DOUBT" for alarm in raised) == 1
+
+
 def test_a_build_does_not_end_while_a_push_contradicts_what_was_read(open_desk):
     desk = open_desk(inventory=InventoryRule.ACCOUNT, execution={"settle_s": 5})
     desk.funding()

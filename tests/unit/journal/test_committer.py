@@ -111,12 +111,16 @@ def test_a_failure_in_the_thread_is_heard_and_nothing_is_taken_after_it(samples,
     assert not committer.close()
 
 
-def test_who_writes_in_the_tables_holds_up_neither_the_syncs_nor_the_engine(samples, log, tmp_path):
+@pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
+def test_who_writes_in_the_tables_holds_up_neither_the_syncs_nor_the_engine(
+    samples, log, tmp_path, lock
+):
     Projection.open(tmp_path / "btc").close()
     posted = queue.SimpleQueue()
     other = sqlite3.connect(tmp_path / "btc" / "journal.db", isolation_level=None)
     with contextlib.closing(other):
-        other.execute("BEGIN IMMEDIATE")
+        other.execute("PRAGMA locking_mode = EXCLUSIVE" if lock == "EXCLUSIVE" else "SELECT 1")
+        other.execute(f"BEGIN {lock}")
         committer = ThreadCommitter(log, commit_ms=1, post=posted.put, on_error=unexpected)
         heard = []
         for n in (1, 2, 3):
