@@ -175,24 +175,47 @@ async def test_an_ed25519_key_logs_on_and_needs_no_more_signatures():
         async with hand.http.ws_connect(hand.server.ws_url + "/ws-api/v3") as socket:
             line = Line(socket)
             early = await line.ask("userDataStream.subscribe", signed=False)
-            assert early["status"] == 401
+            assert (early["status"], early["error"]["code"]) == (400, -1193)
+            order = ORDER | {"timestamp": now_ms()}
+            early = await line.ask("order.place", order, signed=False)
+            assert (early["status"], early["error"]["code"]) == (400, -1102)
             words = {"apiKey": "sim-key", "timestamp": now_ms()}
             words["signature"] = seal(f"apiKey=sim-key&timestamp={words['timestamp']}")
             logon = await line.ask("session.logon", words, signed=False)
             assert logon["status"] == 200 and logon["result"]["apiKey"] == "sim-key"
             made = await line.ask("userDataStream.subscribe", signed=False)
             assert made["result"] == {"subscriptionId": 0}
-            order = ORDER | {"timestamp": now_ms()}
             placed = await line.ask("order.place", order, signed=False)
             assert placed["result"]["status"] == "NEW"
             unstamped = await line.ask("order.place", ORDER, signed=False)
             assert unstamped["error"]["code"] == -1102
+            async with hand.http.ws_connect(hand.server.ws_url + "/ws-api/v3") as second:
+                alone = await Line(second).ask("order.place", order, signed=False)
+                assert alone["error"]["code"] == -1102, "a log-on is of its connection alone"
+            half = await line.ask(
+                "userDataStream.subscribe.signature", {"timestamp": now_ms()}, signed=False
+            )
+            assert half["error"]["code"] == -1102
             await line.ask("session.logout", signed=False)
             refused = await line.ask("order.place", order, signed=False)
-            assert refused["error"]["code"] == -2014
+            assert refused["error"]["code"] == -1102
             assert line.events[0]["event"]["x"] == "NEW"
-    async with by_hand() as hand, hand.http.ws_connect(hand.server.ws_url + "/ws-api/v3") as socket:
-        assert (await Line(socket).ask("session.logon"))["status"] == 400  # an HMAC key
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path", "nameless"),
+    [("binance-spot", "/ws-api/v3", -1102), ("binance-usdm", "/ws-fapi/v1", -1103)],
+)
+@awaited
+async def test_an_hmac_key_does_not_log_on(dialect, path, nameless):
+    async with by_hand(dialect) as hand, hand.http.ws_connect(hand.server.ws_url + path) as socket:
+        line = Line(socket)
+        refused = await line.ask("session.logon")
+        assert (refused["status"], refused["error"]["code"]) == (400, -4056)
+        order = ORDER | {"timestamp": now_ms()}
+        unsigned = await line.ask("order.place", order, signed=False)
+        assert unsigned["error"]["code"] == nameless
+        assert (await line.ask("order.place", ORDER))["status"] == 200
 
 
 # Limits

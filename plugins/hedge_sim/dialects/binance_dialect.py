@@ -9,7 +9,7 @@ from hedge.model import Leg
 from hedge.model.numbers import MS
 from hedge_sim.dialects import binance_errors as says
 from hedge_sim.dialects.binance_account import KeyRights, SpotAccount
-from hedge_sim.dialects.binance_auth import Guard, Security
+from hedge_sim.dialects.binance_auth import SIGNATURE, Guard, Security
 from hedge_sim.dialects.binance_gate import Gate, Operation, decoded
 from hedge_sim.dialects.binance_limits import SPOT_LIMITS, USDM_LIMITS, Meter
 from hedge_sim.dialects.binance_listing import Listings
@@ -309,8 +309,10 @@ class BinanceDialect:
             "session.subscriptions": lambda _: [
                 {"subscriptionId": number} for number in self._spot_user.subscriptions(socket)
             ],
-            "userDataStream.subscribe": lambda _: self._subscribe(socket, trusted=False),
-            "userDataStream.subscribe.signature": lambda _: self._subscribe(socket, trusted=True),
+            "userDataStream.subscribe": lambda _: self._subscribe(socket),
+            "userDataStream.subscribe.signature": lambda params: self._subscribe(
+                socket, params.text(SIGNATURE)
+            ),
             "userDataStream.unsubscribe": lambda params: self._unsubscribe(socket, params),
         }
 
@@ -337,9 +339,9 @@ class BinanceDialect:
         self._trusted.discard(socket)
         return self._session(socket)
 
-    def _subscribe(self, socket: Socket, *, trusted: bool) -> Row:
-        if not trusted and socket not in self._trusted:
-            raise says.bad_key()
+    def _subscribe(self, socket: Socket, signature: str = "") -> Row:
+        if not signature and socket not in self._trusted:
+            raise says.not_logged_on()
         return {"subscriptionId": self._spot_user.subscribe(socket)}
 
     def _unsubscribe(self, socket: Socket, params: Params) -> Row:

@@ -61,6 +61,18 @@ def missing_parameter(name: str) -> BinanceError:
     return BinanceError(-1102, text)
 
 
+def no_api_key(*, futures: bool) -> BinanceError:
+    """Return what a request without a key is told on a connection that has not logged on."""
+    if futures:
+        return BinanceError(-1103, "param apikey not found.")
+    return missing_parameter("apiKey")
+
+
+def not_logged_on() -> BinanceError:
+    text = "WebSocket session not authenticated. Recommendation: use `session.logon`"
+    return BinanceError(-1193, text)
+
+
 def illegal(name: str, legal: str) -> BinanceError:
     text = f"Illegal characters found in parameter '{name}'; legal range is '{legal}'."
     return BinanceError(-1100, text)

@@ -201,8 +201,10 @@ class Gate:
     def _check(self, params: Params, operation: Operation, name: str, *, trusted: bool) -> None:
         if operation.security is Security.NONE:
             return
-        if not trusted or "apiKey" in params:
-            self.guard.check_key(params.get("apiKey", ""), operation.security)
+        if not trusted and not params.get("apiKey"):
+            raise says.no_api_key(futures=self.futures)
+        if "apiKey" in params:
+            self.guard.check_key(params["apiKey"], operation.security)
         elif operation.security is Security.TRADE and not self.guard.may_trade:
             raise says.bad_key()
         if operation.security is Security.KEY:
