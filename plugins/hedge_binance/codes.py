@@ -18,6 +18,13 @@ MODE_UNCHANGED = -4059
 """No need to change the position side."""
 MARGIN_TYPE_UNCHANGED = -4046
 LISTEN_KEY_GONE = -1125
+REJECTED_KEY = -2015
+NOT_LOGGED_ON = frozenset({-1022, -1102, -1103, -1193, -2014, REJECTED_KEY})
+"""How a request without key and signature is refused where nobody has logged on.
+
+Spot misses the parameter ``apiKey`` (-1102) or says it outright (-1193), USD-M does not find the
+parameter (-1103); a session whose key became invalid is revoked (-2015, without an id).
+"""
 _NOT_THERE = (NO_SUCH_ORDER, LISTEN_KEY_GONE)
 
 _COMMON = {
@@ -47,10 +54,11 @@ _COMMON = {
     -1130: "invalid data in a parameter",
     -1131: "the window is longer than 60 s",
     -2014: "the API key is malformed",
-    -2015: "the key is wrong, its address is not allowed, or it has no right to do this",
+    REJECTED_KEY: "the key is wrong, its address is not allowed, or it has no right to do this",
 }
 SPOT_REFUSED = {
     **_COMMON,
+    -1193: "the connection is not logged on",
     -2010: "the matching engine refused the order",
     -2011: "the cancel was refused",
     -2016: "no trading window for the symbol",

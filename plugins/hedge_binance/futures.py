@@ -127,6 +127,7 @@ class FuturesStream(AccountStream):
             on_frame=self._on_answer,
             on_trouble=link.trouble,
             kind=StreamKind.ACCOUNT,
+            resubscribe=self.entry.log_on,
             probe=self._probe,
             limits=link.socket_limits,
         )
@@ -192,7 +193,7 @@ class FuturesStream(AccountStream):
     def _on_answer(self, line: Line, view: memoryview) -> None:
         frame = frame_of(view)
         if not bytes(frame.event):
-            self.entry.answered(frame)
+            self.entry.answered(line, frame)
         elif isinstance(parse.futures_event(frame.event), wire.ServerShutdown):
             assert self.entry.socket is not None  # it has just spoken
             self.entry.socket.rotate("serverShutdown", line)

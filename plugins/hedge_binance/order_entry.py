@@ -10,18 +10,19 @@ from typing import Any
 
 import msgspec
 
-from hedge.errors import OutcomeUnknown, Unreachable
+from hedge.errors import OutcomeUnknown, Unreachable, VenueError, redacted
 from hedge.model import Leg, Order, OrderReport
 from hedge.model.numbers import MS
-from hedge.transport import Calls, Line, Socket
+from hedge.transport import Calls, Line, Socket, Trouble, TroubleKind
 from hedge_binance import parse, wire
-from hedge_binance.codes import order_error
+from hedge_binance.codes import NOT_LOGGED_ON, REJECTED_KEY, order_error, read_error
 from hedge_binance.cold import Cold, stamped
 from hedge_binance.instruments import Listing
 from hedge_binance.link import Link
-from hedge_binance.orders import OrderFrames
+from hedge_binance.orders import OrderFrames, checked_id
 
 OK = 200
+LOG_ON = "session.logon"
 _ids = itertools.count(1)
 """Ids of requests: unique in this process, so that no late answer finds another's question."""
 
@@ -47,6 +48,8 @@ class OrderEntry:
         )
         self.frames = OrderFrames(link.key, futures=futures)
         self.socket: Socket | None = None
+        self._sessions: dict[Line, int] = {}
+        """The lines that are logged on, each with the id of its newest request."""
         self.on_late: Callable[[wire.OrderRow], None] = lambda _: None
         """Takes an order's answer that came after its time: nobody waits, and it is still true."""
         self._futures = futures
@@ -55,20 +58,62 @@ class OrderEntry:
 
     # -- the socket's side -----------------------------------------------------------------------
 
-    def answered(self, frame: wire.ApiFrame) -> None:
+    async def log_on(self, line: Line) -> None:
+        """Log an Ed25519 key on: this line's requests then carry neither key nor signature.
+
+        Source: "Session Authentication" of the official WebSocket API page. No other kind of key
+        is taken (-4056). Where the venue says no, or nothing, the line's requests are signed.
+        """
+        if not self.link.key.pem:
+            return
+        try:
+            frame = await self.ask(line, LOG_ON, {}, timeout_ms=self._ack_ms)
+            if frame.status != OK:
+                raise self.refusal(frame, read_error)
+        except VenueError as error:
+            self._say(f"line {line.number} is not logged on, its requests are signed: {error}")
+            return
+        self._sessions[line] = 0
+        line.when_down(self._log_off)
+
+    def logged_on(self, line: Line) -> bool:
+        return line in self._sessions
+
+    def _say(self, text: str) -> None:
+        name = f"binance {self.leg.value}"
+        self.link.trouble(Trouble(kind=TroubleKind.CONNECT, name=name, text=redacted(text)))
+
+    def _log_off(self, line: Line) -> None:
+        self._sessions.pop(line, None)
+
+    def answered(self, line: Line, frame: wire.ApiFrame) -> None:
         """Hand a response to who asked; one without an id belongs to nobody."""
+        code = frame.error.code if frame.error else 0
         if isinstance(frame.id, int):
+            if code in NOT_LOGGED_ON and line in self._sessions:
+                self._log_off(line)
+                self._say(f"line {line.number} is logged on no more: its requests are signed")
             if not self.calls.answer(frame.id, frame) and frame.status == OK:
                 with contextlib.suppress(msgspec.MsgspecError):
                     self.on_late(_order_row(frame.result))
-            return
-        code = frame.error.code if frame.error else 0
-        self.calls.stray(f"no id, status {frame.status}, code {code}")
+        elif code == REJECTED_KEY and line in self._sessions:
+            self._revoked(line, frame)
+        else:
+            self.calls.stray(f"no id, status {frame.status}, code {code}")
+
+    def _revoked(self, line: Line, frame: wire.ApiFrame) -> None:
+        """Take the end of a session, which the venue tells without the id of who met it.
+
+        The newest request did, or came behind the one that did: it is refused for certain. Of the
+        earlier ones nobody can say. What the session had subscribed to is on the next line.
+        """
+        self.calls.answer(self._sessions[line], frame)
+        line.drop("the session was revoked")
 
     async def ask(
         self, line: Line, method: str, fields: dict[str, str] | None, *, timeout_ms: int
     ) -> wire.ApiFrame:
-        """Ask something that changes nothing; ``fields`` None is an unsigned request."""
+        """Ask something that changes nothing; it is signed, but for ``fields`` None."""
         call_id = next(_ids)
         if fields is None:
             payload = f'{{"id":{call_id},"method":"{method}"}}'.encode()
@@ -80,7 +125,7 @@ class OrderEntry:
                 at_ms=self.cold.offset.now_ms(),
                 window_ms=self.link.settings.read_window_ms,
             )
-        return await self.calls.ask(line, call_id, payload, timeout_ms=timeout_ms, read=True)
+        return await self._send(line, call_id, payload, timeout_ms=timeout_ms, read=True)
 
     def refusal(self, frame: wire.ApiFrame, sort: Callable[..., Exception]) -> Exception:
         """Return the error of a response that is none of success."""
@@ -113,9 +158,11 @@ class OrderEntry:
         """Send the order at once: over the socket, or over REST where that cannot have sent it."""
         self.cold.take_order(urgent=self._futures or order.reduce_only)
         call_id = next(_ids)
-        payload = self.frames.place(call_id, order, listing)
         try:
-            frame = await self._send(call_id, payload)
+            line = self._line
+            signed = line not in self._sessions
+            payload = self.frames.place(call_id, order, listing, signed=signed)
+            frame = await self._send(line, call_id, payload, timeout_ms=self._ack_ms)
         except Unreachable:
             fields = stamped(
                 self.frames.fields(order, listing),
@@ -131,24 +178,34 @@ class OrderEntry:
         """Ask to cancel; `Refused` (-2011) says that it is not open, and nothing of its fills."""
         self.cold.check_open()
         call_id = next(_ids)
-        payload = self.frames.cancel(
-            call_id,
-            listing.native,
-            client_order_id,
-            at_ms=self.cold.offset.now_ms(),
-            window_ms=self.link.settings.recv_window_ms,
-        )
         try:
-            frame = await self._send(call_id, payload)
+            line = self._line
+            payload = self.frames.cancel(
+                call_id,
+                listing.native,
+                client_order_id,
+                at_ms=self.cold.offset.now_ms(),
+                window_ms=self.link.settings.recv_window_ms,
+                signed=line not in self._sessions,
+            )
+            frame = await self._send(line, call_id, payload, timeout_ms=self._ack_ms)
         except Unreachable:
-            fields = {"symbol": listing.native, "origClientOrderId": client_order_id}
+            fields = {"symbol": listing.native, "origClientOrderId": checked_id(client_order_id)}
             return await self._rest(lambda c: self._delete(c, fields), listing)
         return self._report(frame, listing)
 
-    async def _send(self, call_id: int, payload: bytes) -> wire.ApiFrame:
+    @property
+    def _line(self) -> Line:
         if self.socket is None:
             raise Unreachable("binance: no order socket")
-        return await self.calls.ask(self.socket.line, call_id, payload, timeout_ms=self._ack_ms)
+        return self.socket.line
+
+    async def _send(
+        self, line: Line, call_id: int, payload: bytes, *, timeout_ms: int, read: bool = False
+    ) -> wire.ApiFrame:
+        if line in self._sessions:
+            self._sessions[line] = call_id
+        return await self.calls.ask(line, call_id, payload, timeout_ms=timeout_ms, read=read)
 
     def _report(self, frame: wire.ApiFrame, listing: Listing) -> OrderReport:
         if frame.status != OK:

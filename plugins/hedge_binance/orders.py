@@ -1,8 +1,9 @@
-"""Orders as frames: the WebSocket API request, signed and put together in one go.
+"""Orders as frames: the WebSocket API request, signed where it must be, put together in one go.
 
 One `OrderFrames` a leg: everything that is the same in each order is prepared once, so that an
-order costs the formatting of its own values, one signature and one join. Sources: ``order.place``
-of ``web-socket-api.md`` (spot) and "New Order" of the USD-M WebSocket API.
+order costs the formatting of its own values, one signature (none where the connection has logged
+on) and one join. Sources: ``order.place`` of ``web-socket-api.md`` (spot) and "New Order" of the
+USD-M WebSocket API.
 """
 
 import re
@@ -59,8 +60,8 @@ class OrderFrames:
         found["type"] = kind
         return found
 
-    def place(self, call_id: int, order: Order, listing: Listing) -> bytes:
-        """Return ``order.place``, signed with ``order.signed_at``.
+    def place(self, call_id: int, order: Order, listing: Listing, *, signed: bool = True) -> bytes:
+        """Return ``order.place`` of ``order.signed_at``, which counts without a signature as well.
 
         The parameters stand in the order of the alphabet, as they are signed: written out by hand,
         this costs half of what sorting them would.
@@ -72,49 +73,70 @@ class OrderFrames:
         side, native = _SIDE[order.side], listing.native
         window_ms, at_ms = order.recv_window_ms, order.signed_at // MS
         reducing = order.reduce_only and self._futures
-        signature = self._sign(
-            f"apiKey={self._api_key}&newClientOrderId={client_id}&newOrderRespType=RESULT"
-            f"&price={price}&quantity={quantity}&recvWindow={window_ms}"
-            f"{'&reduceOnly=true' if reducing else ''}&side={side}&symbol={native}"
-            f"{'&timeInForce=' + force if force else ''}&timestamp={at_ms}&type={kind}".encode()
-        )
+        who = seal = ""
+        if signed:
+            signature = self._sign(
+                f"apiKey={self._api_key}&newClientOrderId={client_id}&newOrderRespType=RESULT"
+                f"&price={price}&quantity={quantity}&recvWindow={window_ms}"
+                f"{'&reduceOnly=true' if reducing else ''}&side={side}&symbol={native}"
+                f"{'&timeInForce=' + force if force else ''}&timestamp={at_ms}&type={kind}".encode()
+            )
+            who, seal = f'"apiKey":"{self._api_key}",', f',"signature":"{signature}"'
         return (
-            f'{{"id":{call_id},"method":"order.place","params":{{"apiKey":"{self._api_key}",'
+            f'{{"id":{call_id},"method":"order.place","params":{{{who}'
             f'"newClientOrderId":"{client_id}","newOrderRespType":"RESULT","price":"{price}",'
             f'"quantity":"{quantity}","recvWindow":{window_ms},'
             f"{_REDUCING if reducing else ''}"
             f'"side":"{side}","symbol":"{native}",{_FORCES[force]}'
-            f'"timestamp":{at_ms},"type":"{kind}","signature":"{signature}"}}}}'
+            f'"timestamp":{at_ms},"type":"{kind}"{seal}}}}}'
         ).encode()
 
     def cancel(
-        self, call_id: int, native: str, client_order_id: str, *, at_ms: int, window_ms: int
+        self,
+        call_id: int,
+        native: str,
+        client_order_id: str,
+        *,
+        at_ms: int,
+        window_ms: int,
+        signed: bool = True,
     ) -> bytes:
         """Return ``order.cancel`` by the id of ours."""
         fields = {"origClientOrderId": checked_id(client_order_id), "symbol": native}
-        return self.request(call_id, "order.cancel", fields, at_ms=at_ms, window_ms=window_ms)
+        return self.request(
+            call_id, "order.cancel", fields, at_ms=at_ms, window_ms=window_ms, signed=signed
+        )
 
     def request(
-        self, call_id: int, method: str, fields: dict[str, str], *, at_ms: int, window_ms: int
+        self,
+        call_id: int,
+        method: str,
+        fields: dict[str, str],
+        *,
+        at_ms: int,
+        window_ms: int,
+        signed: bool = True,
     ) -> bytes:
-        """Return a signed request; ``fields`` are sorted and need no escaping.
+        """Return a stamped request, signed or not; ``fields`` are sorted and need no escaping.
 
         The payload that is signed names all parameters in the order of the alphabet: ``apiKey``
         stands before all of ours, ``recvWindow`` and ``timestamp`` find their places.
         """
-        found = {"apiKey": self._api_key, **fields, "recvWindow": window_ms, "timestamp": at_ms}
+        found: dict[str, str | int] = {**fields, "recvWindow": window_ms, "timestamp": at_ms}
+        if signed:
+            found["apiKey"] = self._api_key
         names = sorted(found)
-        signature = self._sign("&".join([f"{name}={found[name]}" for name in names]).encode())
+        seal = ""
+        if signed:
+            signature = self._sign("&".join([f"{name}={found[name]}" for name in names]).encode())
+            seal = f',"signature":"{signature}"'
         params = ",".join(
             [
                 f'"{name}":{found[name]}' if name in _NUMBERS else f'"{name}":"{found[name]}"'
                 for name in names
             ]
         )
-        return (
-            f'{{"id":{call_id},"method":"{method}","params":{{{params},'
-            f'"signature":"{signature}"}}}}'
-        ).encode()
+        return f'{{"id":{call_id},"method":"{method}","params":{{{params}{seal}}}}}'.encode()
 
 
 def checked_id(client_order_id: str) -> str:

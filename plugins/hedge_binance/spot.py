@@ -13,7 +13,9 @@ from hedge_binance.instruments import Listing
 from hedge_binance.link import Link
 from hedge_binance.order_entry import OK, OrderEntry
 
-SUBSCRIBE = "userDataStream.subscribe.signature"
+SUBSCRIBE = "userDataStream.subscribe"
+"""On a connection that has logged on; it takes no parameters."""
+SUBSCRIBE_SIGNED = "userDataStream.subscribe.signature"
 TRADES_WINDOW_MS = 86_400_000
 """``myTrades`` takes at most 24 h between its two times."""
 
@@ -51,7 +53,13 @@ class SpotStream(AccountStream):
         await link.stack.enter_async_context(self.entry.socket)
 
     async def _subscribe(self, line: Line) -> None:
-        frame = await self.entry.ask(line, SUBSCRIBE, {}, timeout_ms=self._timeout_ms)
+        entry, wait_ms = self.entry, self._timeout_ms
+        await entry.log_on(line)
+        frame = None
+        if entry.logged_on(line):
+            frame = await entry.ask(line, SUBSCRIBE, None, timeout_ms=wait_ms)
+        if frame is None or frame.status != OK:
+            frame = await entry.ask(line, SUBSCRIBE_SIGNED, {}, timeout_ms=wait_ms)
         if frame.status != OK:
             raise self.entry.refusal(frame, read_error)
 
@@ -89,7 +97,7 @@ class SpotStream(AccountStream):
         if bytes(frame.event):
             self._on_event(line, parse.spot_event(frame.event))
         else:
-            self.entry.answered(frame)
+            self.entry.answered(line, frame)
 
     def _on_event(self, line: Line, event: wire.SpotEvent | None) -> None:
         match event:

@@ -1,8 +1,10 @@
 """Small servers in the place of one of a venue's, that do what no simulator of a venue would."""
 
+import asyncio
 import contextlib
 import json
 
+import aiohttp
 from aiohttp import web
 
 
@@ -41,3 +43,42 @@ class Raw:
         async for message in line:
             await self._told(number, line, json.loads(message.data))
         return line
+
+
+class Relay:
+    """A WebSocket server that hands all on, to ``url`` and back, and keeps what it heard by line.
+
+    ``meddle(message)`` returns what is answered in the venue's place (nothing: ``[]``), or None
+    for a message that is handed on.
+    """
+
+    def __init__(self, meddle=None):
+        self.url = ""
+        self.heard = []
+        self._meddle = meddle or (lambda _: None)
+
+    async def handle(self, request):
+        near = web.WebSocketResponse()
+        await near.prepare(request)
+        heard = []
+        self.heard.append(heard)
+        async with aiohttp.ClientSession() as http, http.ws_connect(self.url) as far:
+            back = asyncio.create_task(self._back(far, near))
+            try:
+                async for frame in near:
+                    message = json.loads(frame.data)
+                    heard.append(message)
+                    answers = self._meddle(message)
+                    if answers is None:
+                        await far.send_str(frame.data)
+                    for answer in answers or ():
+                        await near.send_json(answer)
+            finally:
+                back.cancel()
+                await asyncio.gather(back, return_exceptions=True)
+        return near
+
+    async def _back(self, far, near):
+        async for frame in far:
+            await near.send_str(frame.data)
+        await near.close()

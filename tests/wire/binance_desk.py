@@ -1,15 +1,24 @@
 """The driver of the Binance plugin: its roles over both wire simulators on the running loop."""
 
 import asyncio
+import base64
 import contextlib
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from desks import SYMBOLS, D, Desk
 from servers import in_process
 
 from hedge.model import Leg, Side, StreamUp, TimeInForce
 from hedge_binance import plugin
 from hedge_binance.config import BinanceSettings
+from hedge_sim.dialects.server import SIM_KEY, Keys
 
 LIMIT_S = 15
 TAKING = D("0.005")
@@ -19,7 +28,7 @@ TAKING = D("0.005")
 class BinanceDesk(Desk):
     """All roles of one account, what they were told, and the two servers behind them."""
 
-    def __init__(self, spot, futures, **settings):
+    def __init__(self, spot, futures, *, secrets=None, **settings):
         self.spot, self.futures = spot, futures
         found = {
             "environment": "local",
@@ -29,7 +38,7 @@ class BinanceDesk(Desk):
             "silence_ms": 1_000,
             "ack_timeout_ms": 300,
         }
-        super().__init__("binance", plugin, BinanceSettings(**(found | settings)))
+        super().__init__("binance", plugin, BinanceSettings(**(found | settings)), secrets=secrets)
         self.quotes, self.account = [], {Leg.SPOT: [], Leg.FUTURES: []}
         self.market = []
 
@@ -70,8 +79,19 @@ class BinanceDesk(Desk):
         return self.new_order(leg, side, quantity, price, **rests | changes)
 
 
+def ed25519():
+    """Return the server's and the account's end of a new Ed25519 key, as options of `desk`."""
+    private = Ed25519PrivateKey.generate()
+    der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return {
+        "server": {"keys": Keys(public_key=public.decode())},
+        "secrets": {"api_key": SIM_KEY, "private_key": base64.b64encode(der).decode()},
+    }
+
+
 @contextlib.asynccontextmanager
-async def desk(leg=None, *, server=None, faults=(), **settings):
+async def desk(leg=None, *, server=None, faults=(), secrets=None, **settings):
     """Open both servers, or that of one leg, and the roles over them."""
     spot, futures = leg is not Leg.FUTURES, leg is not Leg.SPOT
     async with contextlib.AsyncExitStack() as stack:
@@ -79,7 +99,7 @@ async def desk(leg=None, *, server=None, faults=(), **settings):
         for wanted, dialect in ((spot, "binance-spot"), (futures, "binance-usdm")):
             one = in_process(dialect, faults=faults, **(server or {})) if wanted else None
             found.append(None if one is None else await stack.enter_async_context(one))
-        yield await stack.enter_async_context(BinanceDesk(*found, **settings))
+        yield await stack.enter_async_context(BinanceDesk(*found, secrets=secrets, **settings))
 
 
 def run(work):

@@ -5,14 +5,13 @@ them, and what is not known is said to be unknown. Method: both wire simulators 
 loop, the plugin pointed at them, one fault at a time; the truth is asked from the simulators.
 """
 
-import base64
 import itertools
 import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
-from binance_desk import desk, run
+from binance_desk import desk, ed25519, run
 from desks import PERP, SPOT, D
 
 import hedge_sim
@@ -154,25 +153,8 @@ def test_a_spot_market_that_no_leg_uses_is_not_asked(environment):
 
 
 def test_an_ed25519_key_signs_rest_and_both_sockets():
-    cryptography = pytest.importorskip("cryptography.hazmat.primitives.serialization")
-    ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519")
-    private = ed25519.Ed25519PrivateKey.generate()
-    der = private.private_bytes(
-        cryptography.Encoding.DER,
-        cryptography.PrivateFormat.PKCS8,
-        cryptography.NoEncryption(),
-    )
-    public = private.public_key().public_bytes(
-        cryptography.Encoding.PEM, cryptography.PublicFormat.SubjectPublicKeyInfo
-    )
-
     async def work():
-        async with desk(server={"keys": Keys(public_key=public.decode())}) as it:
-            it.context.secrets = {
-                "api_key": SIM_KEY,
-                "private_key": base64.b64encode(der).decode(),
-            }
-            it.link._secrets = dict(it.context.secrets)
+        async with desk(**ed25519()) as it:
             await it.futures_gateway.prepare(PERP, 2)
             for leg in Leg:
                 over_rest = await it.gateway(leg).place_order(await it.order(leg))

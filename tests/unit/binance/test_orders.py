@@ -65,6 +65,24 @@ def test_an_order_of_spot():
 
 
 @pytest.mark.parametrize("futures_too", [False, True])
+def test_what_is_not_signed_lacks_key_and_signature_alone(futures_too):
+    frames = OrderFrames(KEY, futures=futures_too)
+    listing = futures() if futures_too else spot()
+    one = order(reduce_only=futures_too)
+
+    def cancel(**how):
+        return frames.cancel(7, "BTCUSDT", "A1", at_ms=5, window_ms=2_000, **how)
+
+    for signed, bare in (
+        (frames.place(7, one, listing), frames.place(7, one, listing, signed=False)),
+        (cancel(), cancel(signed=False)),
+    ):
+        whole = json.loads(signed)
+        assert whole["params"].pop("apiKey") and whole["params"].pop("signature")
+        assert json.loads(bare) == whole
+
+
+@pytest.mark.parametrize("futures_too", [False, True])
 def test_the_sdk_signs_the_same(futures_too):
     sdk = pytest.importorskip("binance.base_client", reason="python-binance is not installed")
     listing = futures() if futures_too else spot()
