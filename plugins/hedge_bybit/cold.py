@@ -20,18 +20,16 @@ from pybit.unified_trading import HTTP  # type: ignore[import-untyped] # pybit h
 from requests.exceptions import ConnectTimeout, RequestException
 
 from hedge.errors import ConfigError, Malformed, OutcomeUnknown, Unreachable
-from hedge.transport import ClockOffset, RateBudget
+from hedge.transport import ClockOffset
 from hedge_bybit.access import Access
-from hedge_bybit.errors import LIMITED_FOR_S, command_error, read_error, status_error
+from hedge_bybit.allowance import Allowance
+from hedge_bybit.errors import command_error, read_error, status_error
 
 THREADS = 2
 NO_CODE = -1
 """pybit replaces an empty set of codes to retry by its own; this code does not exist."""
 SPARE_S = 2
 """How much longer than its timeout a request may hold a thread before nobody waits any more."""
-ADDRESS = "address"
-COLD = "cold"
-"""Buckets that each request draws on."""
 
 T = TypeVar("T")
 Ask = Callable[[Any], Any]
@@ -72,7 +70,7 @@ class Cold:
         url: str,
         access: Access | None,
         offset: ClockOffset,
-        budget: RateBudget,
+        allowance: Allowance,
         *,
         timeout_ms: int,
         recv_window_ms: int,
@@ -81,7 +79,7 @@ class Cold:
         self._access = access
         self._offset = offset
         self._recv_window_ms = recv_window_ms
-        self._budget = budget
+        self._allowance = allowance
         self._timeout_ms = timeout_ms
         self._local = threading.local()
         self._threads: ThreadPoolExecutor | None = None
@@ -99,9 +97,10 @@ class Cold:
         try:
             return await self._run(ask, kind)
         except InvalidRequestError as error:
-            raise read_error(*_words(error), retry_after_s=self._retry_after_s(error)) from None
+            raise read_error(*_words(error), retry_after_s=self._heard_code(error)) from None
         except FailedRequestError as error:
-            raise status_error(int(error.status_code), read=True) from None
+            wait_s = self._heard_status(error)
+            raise status_error(int(error.status_code), read=True, retry_after_s=wait_s) from None
         except (RequestException, TimeoutError) as error:
             raise Unreachable(f"bybit: {type(error).__name__}") from None
 
@@ -110,8 +109,9 @@ class Cold:
         try:
             await self._run(ask, dict[str, Any])
         except InvalidRequestError as error:
-            raise command_error(*_words(error), retry_after_s=self._retry_after_s(error)) from None
+            raise command_error(*_words(error), retry_after_s=self._heard_code(error)) from None
         except FailedRequestError as error:
+            self._heard_status(error)
             raise status_error(int(error.status_code), read=False) from None
         except ConnectTimeout:
             raise Unreachable("bybit: no connection") from None
@@ -122,7 +122,7 @@ class Cold:
         threads = self._threads
         if threads is None:
             raise Unreachable("bybit: not open")
-        await self._budget.take({ADDRESS: 1, COLD: 1}, timeout_ms=self._timeout_ms)
+        await self._allowance.take(timeout_ms=self._timeout_ms)
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._timeout_ms / 1_000 + SPARE_S):
             answer = await loop.run_in_executor(threads, self._ask, ask)
@@ -148,13 +148,11 @@ class Cold:
             # What pybit raises for JSON that is no answer of Bybit's.
             raise Malformed(f"bybit: {type(error).__name__} in an answer") from None
 
-    def _retry_after_s(self, error: InvalidRequestError) -> int:
-        headers = error.resp_headers or {}
-        try:
-            reset_ms = int(headers.get("X-Bapi-Limit-Reset-Timestamp", "0"))
-        except ValueError:
-            reset_ms = 0
-        return max(LIMITED_FOR_S, -(-(reset_ms - self._offset.now_ms()) // 1_000))
+    def _heard_code(self, error: InvalidRequestError) -> int:
+        return self._allowance.heard(error.resp_headers or {}, code=int(error.status_code))
+
+    def _heard_status(self, error: FailedRequestError) -> int:
+        return self._allowance.heard(error.resp_headers or {}, status=int(error.status_code))
 
 
 def _words(error: InvalidRequestError) -> tuple[int, str]:

@@ -6,6 +6,7 @@ and of duplicates: an id that the venue says it knows already is to be asked for
 """
 
 import enum
+from collections.abc import Mapping
 
 from hedge.errors import Limited, Missing, OutcomeUnknown, Refused, Unreachable, VenueError
 
@@ -62,17 +63,29 @@ NOT_OPEN_CODES = frozenset(
 )
 """Of a cancel: the order is not open (any more), which says nothing of what it filled."""
 
-LIMITED_CODES = frozenset({10006, 10018})
+ADDRESS_LIMITED = 10018
+"""Too many requests of this address; the others are of one endpoint, of this account."""
+LIMITED_CODES = frozenset({10006, ADDRESS_LIMITED})
 
 UNCHANGED_CODES = frozenset({"110025", "110026", "110043"})
 """Set-mode and set-leverage: it is so already."""
 
 OWN_WORDS = {10004: "the signature is wrong"}
 WORDS_MAX = 200
+DIGITS_MAX = 15
+"""More are no time, and `int` refuses thousands."""
 
 LIMITED_FOR_S = 1
 BANNED_FOR_S = 600
 """An address over its limit gets HTTP 403 for at least ten minutes (docs/v5/rate-limit)."""
+ADDRESS_LIMITED_FOR_S = 5
+"""The window that requests of an address are counted in, which slides."""
+WAIT_MAX_S = 86_400
+RESET_MAX_S = 60
+"""Longer waits are a slip of a header, or of a clock: windows are seconds."""
+RETRY_AFTER = "retry-after"
+RESET_AT = "x-bapi-limit-reset-timestamp"
+"""When the limit of an endpoint is free again, ms of the venue's time (docs/v5/rate-limit)."""
 
 BAD_TIMESTAMP = 10002
 MENDS = {
@@ -162,7 +175,22 @@ HTTP_REFUSALS = {
 """Nothing behind the door has seen such a request (docs/v5/error, "HTTP Code")."""
 
 
-def status_error(status: int, *, read: bool) -> VenueError:
+def wait_s(headers: Mapping[str, str], now_ms: int) -> int:
+    """Return how long an answer's headers ask to wait, 0 where they do not; ``now_ms`` venue's.
+
+    Names are in lower case, or of a mapping that does not tell cases apart.
+    """
+    after, reset = headers.get(RETRY_AFTER, ""), headers.get(RESET_AT, "")
+    wait = 0
+    if after.isdecimal():
+        wait = min(int(after[:DIGITS_MAX]), WAIT_MAX_S)
+    if reset.isdecimal():
+        until_free_s = -(-(int(reset[:DIGITS_MAX]) - now_ms) // 1_000)
+        wait = max(wait, min(until_free_s, RESET_MAX_S))
+    return wait
+
+
+def status_error(status: int, *, read: bool, retry_after_s: int = 0) -> VenueError:
     """Return the error of an HTTP answer that is not 200, whatever its body says.
 
     A 403 is the address' ban and a 429 a limit, but neither proves that an order was not taken
@@ -177,8 +205,8 @@ def status_error(status: int, *, read: bool) -> VenueError:
         return Limited(
             f"{text} (the address is over its limit, or Bybit does not serve its country)",
             code=str(status),
-            retry_after_s=BANNED_FOR_S,
+            retry_after_s=max(retry_after_s, BANNED_FOR_S),
         )
     if status == HTTP_LIMITED:
-        return Limited(text, code=str(status), retry_after_s=LIMITED_FOR_S)
+        return Limited(text, code=str(status), retry_after_s=max(retry_after_s, LIMITED_FOR_S))
     return Unreachable(text)

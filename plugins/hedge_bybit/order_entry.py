@@ -27,8 +27,9 @@ from hedge.transport import (
     TroubleSink,
 )
 from hedge_bybit.access import Access
+from hedge_bybit.allowance import Allowance
 from hedge_bybit.config import BybitSettings
-from hedge_bybit.errors import HTTP_OK, OK, command_error, status_error
+from hedge_bybit.errors import HTTP_OK, LIMITED_FOR_S, OK, command_error, status_error, wait_s
 from hedge_bybit.frames import REST_REPLY, TRADE_REPLY, TradeReply
 from hedge_bybit.listing import CATEGORIES, Listing
 from hedge_bybit.order_frames import (
@@ -68,6 +69,7 @@ class OrderEntry:
         offset: ClockOffset,
         own: OwnOrders,
         rest: Rest,
+        allowance: Allowance,
         read_order: ReadOrder,
         on_trouble: TroubleSink,
     ) -> None:
@@ -77,6 +79,7 @@ class OrderEntry:
         self._offset = offset
         self._own = own
         self._rest = rest
+        self._allowance = allowance
         self._read_order = read_order
         self._calls: Calls[str, TradeReply] = Calls(
             name="bybit trade", clock=clock, on_trouble=on_trouble
@@ -201,7 +204,11 @@ class OrderEntry:
             return reply.data
         if reply.ret_code == RESTARTING:
             self._leave(line)
-        raise command_error(reply.ret_code, reply.ret_msg)
+        raise command_error(reply.ret_code, reply.ret_msg, retry_after_s=self._asked_s(reply))
+
+    def _asked_s(self, reply: TradeReply) -> int:
+        header = {name.lower(): str(value) for name, value in reply.header.items()}
+        return max(wait_s(header, self._offset.now_ms()), LIMITED_FOR_S)
 
     def _leave(self, line: Line) -> None:
         """Send nothing more where it would not be taken: REST is there until the next line is."""
@@ -254,7 +261,8 @@ class OrderEntry:
     async def _by_rest(
         self, path: str, body: str, *, timestamp_ms: int, recv_window_ms: int
     ) -> Any:
-        """Return the result of an accepted request."""
+        """Return the result of an accepted request; raise `Limited`, unsent, in a ban."""
+        self._allowance.take_order()
         reply = await self._rest.write(
             "POST",
             path,
@@ -263,6 +271,7 @@ class OrderEntry:
             timeout_ms=self._settings.ack_timeout_ms,
         )
         if reply.status != HTTP_OK:
+            self._allowance.heard(reply.headers, status=reply.status)
             raise status_error(reply.status, read=False)
         try:
             answer = REST_REPLY.decode(reply.body)
@@ -271,7 +280,8 @@ class OrderEntry:
         if answer.time:
             self._offset.learn(sent=reply.sent, received=reply.received, server_at=answer.time * MS)
         if answer.ret_code != OK:
-            raise command_error(answer.ret_code, answer.ret_msg)
+            asked_s = self._allowance.heard(reply.headers, code=answer.ret_code)
+            raise command_error(answer.ret_code, answer.ret_msg, retry_after_s=asked_s)
         return answer.result
 
 

@@ -8,10 +8,11 @@ from hedge.errors import ConfigError, Malformed, Missing, Unreachable, VenueErro
 from hedge.model import Leg, OrderReport, same_coin
 from hedge.model.numbers import MS, SECOND, ZERO
 from hedge.roles import VenueContext
-from hedge.transport import Bucket, ClockOffset, RateBudget, Rest, Session, SessionRole, Trouble
+from hedge.transport import ClockOffset, Rest, Session, SessionRole, Trouble
 from hedge_bybit import parse
 from hedge_bybit.access import Access
-from hedge_bybit.cold import ADDRESS, COLD, Cold
+from hedge_bybit.allowance import Allowance
+from hedge_bybit.cold import Cold
 from hedge_bybit.config import BybitSettings
 from hedge_bybit.errors import HTTP_OK, OK, read_error, status_error
 from hedge_bybit.frames import REST_REPLY
@@ -28,12 +29,6 @@ VENUE = "bybit"
 TIME_PATH = "/v5/market/time"
 CLOCK_EVERY = 20 * SECOND
 """How often the venue's clock is read; it keeps the connection for orders by REST open, too."""
-ADDRESS_REQUESTS = 400
-ADDRESS_WINDOW_MS = 5_000
-"""Bybit bans an address for ten minutes at 600 in five seconds (docs/v5/rate-limit)."""
-
-COLD_REQUESTS = 40
-"""In a second; the account's endpoints take 50 each."""
 
 log = logging.getLogger("hedge_bybit")
 
@@ -55,18 +50,12 @@ class BybitVenue(Session):
         self._account = context.account or VENUE
         self._access = Access.of(context.secrets, self._account) if context.secrets else None
         self.rest = Rest(hosts.rest, name="bybit rest", clock=self.clock, on_trouble=_tell)
-        budget = RateBudget(
-            self.clock,
-            [
-                Bucket(name=ADDRESS, capacity=ADDRESS_REQUESTS, window_ms=ADDRESS_WINDOW_MS),
-                Bucket(name=COLD, capacity=COLD_REQUESTS, window_ms=1_000),
-            ],
-        )
+        self.allowance = Allowance(self.clock, self.offset)
         self.cold = Cold(
             hosts.rest,
             self._access,
             self.offset,
-            budget,
+            self.allowance,
             timeout_ms=self.settings.read_timeout_ms,
             recv_window_ms=max(self.settings.recv_window_ms, self.settings.read_timeout_ms),
         )
@@ -132,6 +121,7 @@ class BybitVenue(Session):
                 offset=self.offset,
                 own=self.own,
                 rest=self.rest,
+                allowance=self.allowance,
                 read_order=self.read_order,
                 on_trouble=_tell,
             )
@@ -154,15 +144,19 @@ class BybitVenue(Session):
 
     async def read_clock(self) -> int:
         """Return the venue's time, ns, and learn how far ours is from it."""
-        reply = await self.rest.read("GET", TIME_PATH, timeout_ms=self.settings.read_timeout_ms)
+        timeout_ms = self.settings.read_timeout_ms
+        await self.allowance.take(timeout_ms=timeout_ms)
+        reply = await self.rest.read("GET", TIME_PATH, timeout_ms=timeout_ms)
         if reply.status != HTTP_OK:
-            raise status_error(reply.status, read=True)
+            asked_s = self.allowance.heard(reply.headers, status=reply.status)
+            raise status_error(reply.status, read=True, retry_after_s=asked_s)
         try:
             answer = REST_REPLY.decode(reply.body)
         except msgspec.MsgspecError as error:
             raise Malformed(f"bybit: {TIME_PATH}: {error}") from None
         if answer.ret_code != OK:
-            raise read_error(answer.ret_code, answer.ret_msg)
+            asked_s = self.allowance.heard(reply.headers, code=answer.ret_code)
+            raise read_error(answer.ret_code, answer.ret_msg, retry_after_s=asked_s)
         server_at = answer.time * MS
         if not server_at:
             raise Malformed(f"bybit: {TIME_PATH}: no time")

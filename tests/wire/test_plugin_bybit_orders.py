@@ -264,3 +264,55 @@ def test_behind_a_restart_of_the_order_service_only_one_order_is_in_doubt():
         await desk.until("futures", Fill, lambda f: f.client_order_id == second.client_order_id)
 
     run(scenario)
+
+
+def test_in_a_ban_of_the_address_nothing_is_asked_and_the_sockets_go_on():
+    """Each further request would prolong it, and streams and the order socket are not banned."""
+
+    async def scenario(desk):
+        await desk.listen()
+        desk.strike("ban", times=0)
+        with pytest.raises(Limited, match="403") as limited:
+            await desk.spot_gateway.read_balances()
+        assert limited.value.code == "403" and limited.value.retry_after_s >= 600
+        for ask in (
+            desk.spot_gateway.read_balances,
+            desk.spot_gateway.read_clock,
+            lambda: desk.spot_gateway.read_order(SPOT, "HA00000001S000001"),
+            lambda: desk.futures_gateway.prepare(PERP, 3),
+        ):
+            with pytest.raises(Limited) as limited:
+                await ask()
+            assert limited.value.code == "BANNED" and limited.value.retry_after_s > 590
+        end, fills = await desk.trade(Leg.SPOT, Side.BUY, "0.01")
+        assert end.status is ReportedStatus.FILLED and fills
+        maker = desk.order(Leg.FUTURES, Side.SELL, "0.01", by="-0.02", how=TimeInForce.POST_ONLY)
+        await desk.futures_gateway.place_order(maker)
+        ended = await desk.futures_gateway.cancel_order(PERP, maker.client_order_id)
+        assert ended.status is ReportedStatus.CANCELLED, "told by the stream"
+        assert desk.struck("ban") == 1, "one answer was enough"
+
+    run(scenario)
+
+
+def test_in_a_ban_of_the_address_orders_by_rest_are_refused_unsent():
+    async def scenario(desk):
+        await desk.listen()
+        desk.strike("ban", times=0)
+        first, second = (desk.order(Leg.FUTURES, Side.SELL, "0.01", by="0.002") for _ in range(2))
+        with pytest.raises(OutcomeUnknown, match="403"):
+            await desk.futures_gateway.place_order(first)
+        for ask in (
+            lambda: desk.futures_gateway.place_order(second),
+            lambda: desk.futures_gateway.cancel_order(PERP, first.client_order_id),
+            desk.spot_gateway.read_clock,
+            desk.spot_gateway.read_balances,
+        ):
+            with pytest.raises(Limited) as limited:
+                await ask()
+            assert limited.value.code == "BANNED"
+        assert desk.struck("ban") == 1
+        own = desk.futures_gateway.session.own
+        assert [one.client_order_id for one in own.open_of(PERP)] == [first.client_order_id]
+
+    run(scenario, desk={"use_websocket_orders": False})

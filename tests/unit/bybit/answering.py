@@ -33,8 +33,9 @@ class Refusal:
 
 
 class Raw:
-    def __init__(self, status, body):
+    def __init__(self, status, body, **headers):
         self.status, self.body = status, body
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 def handler(answers):
@@ -53,16 +54,18 @@ def handler(answers):
             answers.headers.append(dict(self.headers))
             found = answers.result(path, query)
             match found:
-                case Raw(status=status, body=body):
-                    self.say(status, body.encode())
+                case Raw(status=status, body=body, headers=headers):
+                    self.say(status, body.encode(), headers)
                 case Refusal(code=code, message=message):
                     self.say(200, json.dumps({"retCode": code, "retMsg": message}).encode())
                 case _:
                     says = {"retCode": 0, "retMsg": "OK", "result": found, "time": NOW_MS}
                     self.say(200, json.dumps(says).encode())
 
-        def say(self, status, body):
+        def say(self, status, body, headers=()):
             self.send_response(status)
+            for name in headers:
+                self.send_header(name, headers[name])
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -25,6 +25,7 @@ from hedge_bybit import plugin
 from hedge_bybit.config import BybitSettings
 
 MS = 1_000_000
+SECOND = 1_000 * MS
 PERP = "BTC/USDT:USDT"
 LINEAR_ROW = {
     "symbol": "BTCUSDT", "status": "Trading", "baseCoin": "BTC", "quoteCoin": "USDT",
@@ -91,6 +92,15 @@ def play(scenario, clock=None, **settings):
     asyncio.run(main())
 
 
+class Shifted(RealClock):
+    """Time that a test lets pass at once."""
+
+    shift = 0
+
+    def now(self):
+        return super().now() + self.shift
+
+
 @pytest.mark.parametrize("answer", [Raw(200, "<html>maintenance</html>"), Raw(502, "")])
 def test_an_answer_without_the_time_does_not_end_the_looking_at_the_clock(answer):
     async def scenario(answers, futures, _):
@@ -116,6 +126,44 @@ def test_a_rate_limit_is_said_at_once_and_nothing_is_asked_twice():
         assert answers.count(WALLET) == 2
 
     play(scenario)
+
+
+LIMITED = '{"retCode": %d, "retMsg": "Too many visits."}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        (Raw(403, "access too frequent"), 600),
+        (Raw(403, "access too frequent", Retry_After="900"), 900),
+        (Raw(429, "slow down", Retry_After="30"), 30),
+        (Raw(200, LIMITED % 10018), 5),
+        (Raw(200, LIMITED % 10018, Retry_After="45"), 45),
+        (Raw(200, LIMITED % 10006, X_Bapi_Limit_Reset_Timestamp=str(NOW_MS + 20_000)), 20),
+        (Raw(200, LIMITED % 10006, X_Bapi_Limit_Reset_Timestamp=str(NOW_MS * 2)), 60),
+    ],
+)
+def test_nothing_is_asked_before_a_limit_is_over(answer, seconds):
+    clock = Shifted()
+
+    async def scenario(answers, futures, _):
+        answers.says[WALLET] = answer
+        with pytest.raises(Limited) as told:
+            await futures.read_balances()
+        assert seconds - 2 <= told.value.retry_after_s <= seconds
+        asked = len(answers.asked)
+        clock.shift += (seconds - 8) * SECOND if seconds > 8 else 0
+        if seconds > 8:  # else it would be waited for, as any room is
+            for ask in (futures.read_balances, futures.read_clock):
+                with pytest.raises(Limited) as later:
+                    await ask()
+                assert later.value.retry_after_s <= 10
+        assert len(answers.asked) == asked
+        clock.shift += 10 * SECOND
+        answers.says[WALLET] = {"list": [{"coin": []}]}
+        assert await futures.read_balances() == ()
+
+    play(scenario, clock)
 
 
 def test_requests_are_stamped_with_the_venues_time():
