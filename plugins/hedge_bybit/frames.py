@@ -98,7 +98,7 @@ class WalletRow(Row, frozen=True, kw_only=True):
     account_type: str = "UNIFIED"
     account_mm_rate: Text = msgspec.field(name="accountMMRate", default="")
     total_available_balance: Text = ""
-    coin: list[CoinRow] = []
+    coin: list[CoinRow]
 
 
 class PrivateFrame(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="topic"):

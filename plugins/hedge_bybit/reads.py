@@ -26,9 +26,9 @@ NO_SUCH_SYMBOL = frozenset({"10001", "10029", "170121"})
 
 
 class Page(msgspec.Struct, Generic[R], frozen=True, kw_only=True, rename="camel"):
-    """One page of rows, and where the next one begins."""
+    """One page of rows, and where the next one begins; an answer without rows is no empty one."""
 
-    rows: list[R] = msgspec.field(name="list", default_factory=list)
+    rows: list[R] = msgspec.field(name="list")
     next_page_cursor: str | None = None
 
 

@@ -204,6 +204,43 @@ def test_a_read_never_turns_trouble_into_nothing(answer, error):
     play(scenario)
 
 
+LISTLESS = [{}, {"list": None}, None, {"list": {}}, {"category": "linear", "nextPageCursor": ""}]
+
+
+@pytest.mark.parametrize("result", LISTLESS)
+def test_an_answer_without_its_list_is_never_an_empty_one(result):
+    async def scenario(answers, futures, feed):
+        await feed.read_instrument(PERP)
+        for path, ask in (
+            (WALLET, futures.read_balances),
+            (POSITIONS, lambda: futures.read_position(PERP)),
+            (POSITIONS, futures.read_position_mode),
+            ("/v5/order/realtime", lambda: futures.read_open_orders(PERP)),
+            ("/v5/order/realtime", lambda: futures.read_order(PERP, "ours")),
+            ("/v5/execution/list", lambda: futures.read_fills(PERP, NOW_MS * MS)),
+            (INSTRUMENTS, feed.read_instruments),
+            (INSTRUMENTS, lambda: feed.read_instrument(PERP)),
+        ):
+            before = dict(answers.says)
+            answers.says |= {WALLET: {"list": [{"coin": []}]}, "/v5/order/history": {"list": []}}
+            answers.says[path] = result
+            with pytest.raises(Malformed):
+                await ask()
+            answers.says = before
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("row", [{}, {"coin": None}])
+def test_a_wallet_without_its_coins_is_never_an_empty_one(row):
+    async def scenario(answers, futures, _):
+        answers.says[WALLET] = {"list": [row]}
+        with pytest.raises(Malformed):
+            await futures.read_balances()
+
+    play(scenario)
+
+
 def test_a_wrong_signature_does_not_echo_the_key():
     async def scenario(answers, futures, _):
         answers.says[WALLET] = Refusal(10004, "error sign! origin_string[1700000the-key5000]")

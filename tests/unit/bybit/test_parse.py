@@ -198,8 +198,8 @@ def test_no_more_is_locked_than_there_is():
 
 
 def test_an_account_without_a_ratio_has_none():
-    assert parse.margin_ratio(WalletRow(account_mm_rate="")) is None
-    assert parse.margin_ratio(WalletRow(account_mm_rate="0.0382")) == D("0.0382")
+    assert parse.margin_ratio(WalletRow(account_mm_rate="", coin=[])) is None
+    assert parse.margin_ratio(WalletRow(account_mm_rate="0.0382", coin=[])) == D("0.0382")
 
 
 @pytest.mark.parametrize(
