@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from decimal import Decimal
 from heapq import nlargest, nsmallest
+from typing import TypeVar
 
 import msgspec
 
-from hedge.errors import Malformed, Unreachable
+from hedge.errors import Malformed, Refused, Unreachable
 from hedge.model import Leg, Quote, StreamAlive, StreamDown, StreamKind, StreamUp
 from hedge.model.numbers import MS, ZERO
 from hedge.roles import Clock
@@ -26,6 +27,7 @@ DEPTH_EVERY_MS = 200
 DEPTH_LEVELS = 5
 READY_WAIT_MS = 5_000
 
+T = TypeVar("T")
 BookSink = Callable[[Quote], None]
 StateSink = Callable[[StreamUp | StreamDown | StreamAlive], None]
 
@@ -116,6 +118,10 @@ def _best(present: Level | None, level: Level) -> Level | None:
     return None if present is None or present[0] == level[0] else present
 
 
+def _without(sinks: tuple[T, ...], gone: T) -> tuple[T, ...]:
+    return tuple(one for one in sinks if one is not gone)
+
+
 class Watched(msgspec.Struct):
     """One instrument, its state, and who hears of it."""
 
@@ -156,24 +162,37 @@ class PublicStream:
         self._is_open = False
 
     async def watch_book(self, listing: Listing, sink: BookSink, on_state: StateSink) -> None:
-        """Hand on the best prices of one instrument, and the state of the stream."""
-        watched = self._watch(listing)
-        watched.on_book = (*watched.on_book, sink)
-        watched.on_state = (*watched.on_state, on_state)
+        """Hand on the best prices of one instrument, and the state of the stream.
+
+        Raise `Refused` where the venue refuses the topic, which is then as if never asked for.
+        """
         topics = [f"orderbook.1.{listing.venue_symbol}"]
         if self._leg is Leg.SPOT:
             topics.append(f"orderbook.50.{listing.venue_symbol}")
-        if self.socket.ready:
+        watched = self._watch(listing)
+        watched.on_book = (*watched.on_book, sink)
+        watched.on_state = (*watched.on_state, on_state)
+        was_up = self.socket.ready
+        try:
+            await self._want(topics)
+        except Refused:
+            watched.on_book = _without(watched.on_book, sink)
+            watched.on_state = _without(watched.on_state, on_state)
+            raise
+        if was_up and self.socket.ready:
             on_state(StreamUp(kind=StreamKind.MARKET))
-        await self._want(topics)
 
     async def watch_ticker(self, listing: Listing, sink: TickerSink) -> None:
-        """Hand on what is said of a perpetual: marks and funding."""
+        """Hand on what is said of a perpetual: marks and funding; raise as `watch_book` does."""
         watched = self._watch(listing)
         watched.on_ticker = (*watched.on_ticker, sink)
         if watched.ticker.mark_price:
             sink(listing, watched.ticker)
-        await self._want([f"tickers.{listing.venue_symbol}"])
+        try:
+            await self._want([f"tickers.{listing.venue_symbol}"])
+        except Refused:
+            watched.on_ticker = _without(watched.on_ticker, sink)
+            raise
 
     async def close(self) -> None:
         if self._is_open:
@@ -199,6 +218,10 @@ class PublicStream:
                     await self._replies.subscribe(line, wanted)
                 except Unreachable as error:  # the next line has all that is wanted
                     line.drop(f"a subscription failed: {error}")
+                except Refused:  # else each new line would be refused with it, for all
+                    for topic in wanted:
+                        self._topics.pop(topic, None)
+                    raise
 
     async def _resubscribe(self, line: Line) -> None:
         await self._replies.subscribe(line, list(self._topics))

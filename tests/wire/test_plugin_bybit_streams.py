@@ -12,7 +12,7 @@ from bybit_desk import BybitDesk, run
 from desks import PERP, SPOT, WAIT_S, D, heard_again
 from servers import in_process, until
 
-from hedge.errors import OutcomeUnknown, Unreachable
+from hedge.errors import OutcomeUnknown, Refused, Unreachable
 from hedge.model import (
     Fill,
     FillKind,
@@ -27,6 +27,7 @@ from hedge.model import (
     StreamUp,
     TimeInForce,
 )
+from hedge.transport import TroubleKind
 from hedge_bybit import replies
 from hedge_sim.dialects.faults import Fault
 
@@ -280,5 +281,66 @@ def test_a_subscription_that_is_not_answered_is_made_on_another_connection(monke
             (other,) = [one for one in symbols if one != SPOT]
             await desk.spot_feed.listen(other, news.append)
             await until(lambda: len(raw.lines) == 2)
+
+    asyncio.run(main())
+
+
+def refusing(refused):
+    """Answer as a public stream does, with a no to every request that names what is refused."""
+
+    async def told(_, line, message):
+        named = [topic for topic in message.get("args", []) if topic.endswith(tuple(refused))]
+        answer = {"success": not named, "op": message["op"], "req_id": message.get("req_id", "")}
+        words = f"error:handler not found,topic:{named[0]}" if named else ""
+        await line.send_json(answer | {"ret_msg": words})
+
+    return Raw(told)
+
+
+def test_a_refused_topic_is_told_and_takes_no_other_with_it():
+    """It was wanted for good: asked for again it was silent, and no later connection came up."""
+
+    async def main():
+        refused, news, more = set(), [], []
+        raw = refusing(refused)
+        async with (
+            serving(raw.handle) as where,
+            in_process("bybit", padding=1) as server,
+            BybitDesk(server, public_url=f"ws://{where}") as desk,
+        ):
+            symbols = [one.symbol for one in await desk.spot_feed.read_instruments()]
+            (other,) = [one for one in symbols if one != SPOT]
+            refused.add(other.replace("/", ""))
+            await desk.spot_feed.listen(SPOT, news.append)
+            await until(lambda: StreamUp in map(type, news))
+            for _ in range(2):
+                with pytest.raises(Refused, match="handler not found"):
+                    await desk.spot_feed.listen(other, more.append)
+            assert not more, "nobody is told that a stream without the topic is up"
+            news.clear()
+            await raw.lines[0].close()
+            await until(lambda: StreamUp in map(type, news))
+            assert StreamDown in map(type, news) and not more
+
+    asyncio.run(main())
+
+
+def test_a_first_topic_that_is_refused_is_no_stream_that_is_up():
+    async def main():
+        refused, news = {"BTCUSDT"}, []
+        raw = refusing(refused)
+        async with (
+            serving(raw.handle) as where,
+            in_process("bybit") as server,
+            BybitDesk(server, public_url=f"ws://{where}") as desk,
+        ):
+            await desk.spot_feed.listen(SPOT, news.append)
+            socket = desk.spot_feed.session.public(Leg.SPOT).socket
+            await until(lambda: socket.troubles[TroubleKind.CONNECT] >= 2)
+            assert not socket.ready and not news
+            with pytest.raises(Unreachable, match="handler not found"):
+                await socket.wait_ready(timeout_ms=1)
+            refused.clear()
+            await until(lambda: StreamUp in map(type, news), for_s=WAIT_S)
 
     asyncio.run(main())
