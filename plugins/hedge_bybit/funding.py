@@ -108,7 +108,15 @@ class Funding(Role):
 
     async def read_payments(self, symbol: str, since: int) -> tuple[FundingPayment, ...]:
         listing = await self.session.listing(Leg.FUTURES, symbol)
-        rows = await self.session.reads.settlements(listing.instrument.settle, since // MS * MS)
+        reads, at = self.session.reads, since // MS * MS
+        if parse.pays_by_execution(listing):
+            found = await reads.executions(Leg.FUTURES, listing.venue_symbol, at, parse.FUNDING)
+            return tuple(
+                parse.executed_payment(row, listing)
+                for row in found
+                if row.exec_type == parse.FUNDING
+            )
+        rows = await reads.settlements(listing.instrument.settle, at)
         return tuple(
             parse.logged_payment(row, listing)
             for row in rows

@@ -140,9 +140,14 @@ def fill(row: ExecutionRow, listing: Listing, client_order_id: str = "") -> Fill
     )
 
 
-def payment_id(listing: Listing, settled_at: int) -> str:
-    """Return the same id for the same settlement, whichever way it is heard of."""
-    return f"bybit:{listing.venue_symbol}:{settled_at // MS}"
+def pays_by_execution(listing: Listing) -> bool:
+    """Return whether funding comes as executions, streamed and listed under one ``execId``.
+
+    So it is settled in USDT (docs/v5/websocket/private/execution, ``execType``: "USDT Perpetual
+    ... has Funding feed"); the rest is read in the transaction log, whose rows share no id with
+    executions, and a time only as far as two clocks agree. One settlement has one source.
+    """
+    return listing.instrument.settle == "USDT"
 
 
 def market_rate(text: str | None, sign: int) -> Decimal:
@@ -154,19 +159,18 @@ def market_rate(text: str | None, sign: int) -> Decimal:
     return number(text) * sign
 
 
-def streamed_payment(row: ExecutionRow, listing: Listing) -> FundingPayment:
+def executed_payment(row: ExecutionRow, listing: Listing) -> FundingPayment:
     """Return the payment of an execution of type Funding; its fee is positive when paid."""
     sign = side_of(row.side).sign
-    settled_at = moment(row.exec_time)
     return FundingPayment(
-        payment_id=payment_id(listing, settled_at),
+        payment_id=f"bybit:{row.exec_id}",
         symbol=listing.symbol,
         rate=market_rate(row.fee_rate, sign),
         interval_s=listing.funding_interval_s,
         quantity=listing.quantity(number(row.exec_qty)) * sign,
         cash=-number(row.exec_fee),
         asset=row.fee_currency or listing.instrument.settle,
-        settled_at=settled_at,
+        settled_at=moment(row.exec_time),
     )
 
 
@@ -178,7 +182,7 @@ def logged_payment(row: FundingRow, listing: Listing) -> FundingPayment:
     sign = SIDES[row.side].sign if row.side in SIDES else 1
     settled_at = moment(row.transaction_time)
     return FundingPayment(
-        payment_id=payment_id(listing, settled_at),
+        payment_id=f"bybit:{listing.venue_symbol}:{settled_at // MS}",
         symbol=listing.symbol,
         rate=market_rate(row.fee_rate, sign),
         interval_s=listing.funding_interval_s,

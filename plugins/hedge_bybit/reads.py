@@ -174,8 +174,13 @@ class Reads:
             start = end + MS
         return windows
 
-    async def executions(self, leg: Leg, venue_symbol: str, since: int) -> list[ExecutionRow]:
-        """Return the account's executions with ``exec_time >= since`` (ns), oldest first."""
+    async def executions(
+        self, leg: Leg, venue_symbol: str, since: int, kind: str | None = None
+    ) -> list[ExecutionRow]:
+        """Return the account's executions with ``exec_time >= since`` (ns), oldest first.
+
+        ``kind`` is an ``execType``, None for all.
+        """
         found: dict[tuple[str, str], ExecutionRow] = {}
         for start_ms, end_ms in self._windows(since):
             rows = await self._rows(
@@ -183,6 +188,7 @@ class Reads:
                 ExecutionRow,
                 category=CATEGORIES[leg],
                 symbol=venue_symbol,
+                execType=kind,
                 startTime=start_ms,
                 endTime=end_ms,
                 limit=100,

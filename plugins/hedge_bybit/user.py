@@ -239,7 +239,8 @@ class UserStream:
     def _execution(self, row: ExecutionRow, listener: Listener) -> None:
         listing = listener.listing
         if row.exec_type == parse.FUNDING:
-            listener.tell(parse.streamed_payment(row, listing))
+            if parse.pays_by_execution(listing):
+                listener.tell(parse.executed_payment(row, listing))
             return
         fill = parse.fill(row, listing, self._own.client_order_id(row.order_id))
         if self._own.executed(fill):

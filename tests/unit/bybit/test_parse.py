@@ -128,9 +128,9 @@ def test_an_order_is_reported_with_what_the_venue_echoes():
     assert parse.order_report(order_row(price=""), PERPETUAL).limit_price is None
 
 
-def test_funding_has_one_id_however_it_is_heard_of():
+def test_funding_is_the_same_by_both_kinds_of_rows():
     """A short of 2 at +0.01 % received 12: the row of a short has the rate's sign reversed."""
-    streamed = parse.streamed_payment(
+    executed = parse.executed_payment(
         execution_row(execType="Funding", execQty="2", execFee="-12", feeRate="-0.0001"), PERPETUAL
     )
     logged = parse.logged_payment(
@@ -140,7 +140,7 @@ def test_funding_has_one_id_however_it_is_heard_of():
         ),
         PERPETUAL,
     )  # fmt: skip
-    assert streamed == logged
+    assert msgspec.structs.replace(executed, payment_id=logged.payment_id) == logged
     assert (logged.cash, logged.quantity, logged.rate) == (D(12), D(-2), D("0.0001"))
     assert (logged.asset, logged.interval_s) == ("USDT", 28_800)
 
