@@ -92,18 +92,21 @@ class Crashes:
     points: int = 0
     """All cases there are."""
     tried: Counter[str] = field(default_factory=Counter)
+    judged: int = 0
     failed: list[tuple[Case, str]] = field(default_factory=list)
     seconds: float = 0.0
 
     def merge(self, other: "Crashes") -> None:
         self.tried.update(other.tried)
+        self.judged += other.judged
         self.failed.extend(other.failed)
 
     def summary(self) -> str:
         told = ", ".join(f"{name} {count}" for name, count in sorted(self.tried.items()))
         return (
             f"{sum(self.tried.values())} of {self.points} deaths of {self.bases} bases tried"
-            f" ({told}); {len(self.failed)} failed; {self.seconds:.0f} s"
+            f" ({told}); histories judged: {self.judged};"
+            f" {len(self.failed)} failed; {self.seconds:.0f} s"
         )
 
 
@@ -114,6 +117,7 @@ def _some(cases: Sequence[Case], options: dict[str, Any]) -> Crashes:
         found.tried[f"{death.kind}{' torn' if death.write else ''}"] += 1
         try:
             judged = number % JUDGE_EVERY == 0
+            found.judged += judged
             violations = tell(case, judged=judged, **options).violations
         except Exception as error:  # noqa: BLE001 - a world that falls over is a failure
             violations = [f"WORLD {type(error).__name__}: {error}"]

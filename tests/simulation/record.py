@@ -31,6 +31,9 @@ What the simulated worlds were put through, and what came of it. Each line is a 
 at the commit it names; a `+` behind a commit means that the tree had changes of its own. What has
 no line here was not run.
 """
+DEATHS = (
+    "A story buys at most two slices since b9d460b, and three before: fewer places, the same kinds."
+)
 KILLED = (
     "The installed program, its files on a disk, its venue in another process; SIGKILL, and the"
     " same line again. A stop is SIGSTOP and then SIGCONT."
@@ -91,6 +94,7 @@ def save_crashes(found: Any, at: str, *, first: int, again: bool, results: Path 
         "bases": found.bases,
         "points": found.points,
         "tried": dict(found.tried),
+        "judged": found.judged,
         "failed": [[repr(case), why] for case, why in found.failed],
         "seconds": round(found.seconds),
     }
@@ -166,14 +170,15 @@ def _why(runs: list[dict[str, Any]]) -> list[str]:
 def _deaths(runs: list[dict[str, Any]]) -> list[str]:
     if not runs:
         return ["", "No run of deaths is recorded."]
-    return _table(
-        "commit | what | bases | deaths there are | tried | failed",
+    table = _table(
+        "commit | what | bases | deaths there are | tried | failed | histories judged",
         (
             f"{run['commit']} | {run['kind']} | {run['bases']} | {run['points']:,} |"
-            f" {sum(run['tried'].values()):,} | {len(run['failed'])}"
+            f" {sum(run['tried'].values()):,} | {len(run['failed'])} | {run['judged']:,}"
             for run in runs
         ),
     )
+    return ["", DEATHS, *table]
 
 
 def _kills(runs: list[dict[str, Any]]) -> list[str]:

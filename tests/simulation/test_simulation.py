@@ -22,7 +22,8 @@ SEEDS = int(os.environ.get("SEEDS", "600"))
 FIRST = int(os.environ.get("FIRST", "1"))
 DEATHS = int(os.environ.get("DEATHS", "600"))
 """How many deaths are tried, evenly taken of one at each place; 0: every one of them."""
-SECOND_DEATHS = 150
+SECOND_DEATHS = 300
+"""How many there are of a second one, in the recovery from the first."""
 JUDGE_EVERY = 10
 """Which histories the checker reads here; in a soak it is each fifth."""
 BASES = range(1, 21)
@@ -76,7 +77,7 @@ def test_a_death_at_every_point(tell: list[str]):
 
 
 def test_a_second_death_in_the_recovery(tell: list[str]):
-    found = crash_everywhere(BASES, most=DEATHS // 4 or SECOND_DEATHS, again=True)
+    found = crash_everywhere(BASES, most=min(DEATHS or SECOND_DEATHS, SECOND_DEATHS), again=True)
     tell.append(f"twice: {found.summary()}")
     assert not found.failed, "\n".join(f"{case}: {why}" for case, why in found.failed[:10])
 
