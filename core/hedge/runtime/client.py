@@ -162,21 +162,25 @@ def _pid_lives(pid: int) -> bool:
     return True
 
 
-def _answers(path: str) -> bool:
+def _lives(entry: Entry) -> bool:
+    """Return whether an engine is behind an entry: by its socket, and by its pid in doubt.
+
+    A pid that we do not see may live in another pid namespace, and one that we see may be another
+    program's by now. A socket that refuses is nobody's; one that is not there may be out of sight.
+    """
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(1)
         try:
-            sock.connect(path)
-        except OSError:
+            sock.connect(entry.socket)
+        except ConnectionRefusedError:
             return False
+        except OSError:
+            return _pid_lives(entry.pid)
     return True
 
 
 def entries(directories: Sequence[Path]) -> list[Entry]:
-    """Every hedge an engine runs, by name; what a dead process left behind is removed.
-
-    A pid that we do not see may live in another pid namespace, so the socket has the last word.
-    """
+    """Every hedge an engine runs, by name; what a dead process left behind is removed."""
     found: dict[str, Entry] = {}
     for directory in directories:
         try:
@@ -187,7 +191,7 @@ def entries(directories: Sequence[Path]) -> list[Entry]:
             entry = _read_entry(file)
             if entry is None or entry.hedge in found:
                 continue
-            if _pid_lives(entry.pid) or _answers(entry.socket):
+            if _lives(entry):
                 found[entry.hedge] = entry
             else:
                 with suppress(OSError):

@@ -42,6 +42,22 @@ def test_what_a_dead_process_left_is_removed(tmp_path: Path) -> None:
     assert list((tmp_path / client.INDEX).iterdir()) == []
 
 
+def test_what_a_killed_engine_left_is_removed_though_its_pid_is_another_program_s(
+    tmp_path: Path,
+) -> None:
+    """After a `kill -9` the socket lies there, and nobody listens; pids come round again."""
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        write_index(tmp_path, entry("btc", os.getpid(), path))
+        assert find("btc", [tmp_path]).hedge == "btc"
+    write_index(tmp_path, entry("eth", os.getpid()))
+    assert find(None, [tmp_path]).hedge == "eth", "and not: which of the two"
+    with pytest.raises(NotRunning, match="hedge run btc"):
+        find("btc", [tmp_path])
+
+
 def test_a_pid_of_another_namespace_is_believed_if_its_socket_answers(tmp_path: Path) -> None:
     path = str(tmp_path / "s")
     with socket.socket(socket.AF_UNIX) as listening:
