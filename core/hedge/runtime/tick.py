@@ -22,12 +22,14 @@ SETTLED_AFTER = 10 * 60 * SECOND
 """How long after the start the memory is what later memory is compared with."""
 GROWTH_MIN = 128 << 20
 """Bytes; less than this is no growth, whatever it began with."""
+PULSE_MAX = SECOND // 2
+"""Whatever ``run.tick_ms`` says: a kill file holds within a second (safety I21)."""
 REMIND_EVERY = 15 * 60 * SECOND
 """How often an alarm that nobody has acknowledged is said again."""
 
 
 class Ticker:
-    """Once a tick, for all ``sessions`` of that moment.
+    """Once a tick, and each `PULSE_MAX` at the least, for all ``sessions`` of that moment.
 
     Not where time is ``hurried`` beyond any pace: there a tick would mean nothing.
     """
@@ -60,7 +62,7 @@ class Ticker:
         if self._hurried:
             await asyncio.get_running_loop().create_future()
         while True:
-            due = self._clock.now() + tick
+            due = self._clock.now() + min(tick, PULSE_MAX)
             await self._clock.sleep_until(due)
             self._lag(self._clock.now() - due)
             measuring = self._clock.now() - self._measured_at >= MEASURE_EVERY
