@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hedge.config.dirs import claims_directory
 from hedge.decide.rows import Row
 from hedge.journal import read_rows
 from hedge.journal.lock import claim_name
-from hedge.runtime.session import claims_directory
 
 HEDGE = str(Path(sys.executable).parent / "hedge")
 PATIENCE_S = 90.0

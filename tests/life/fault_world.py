@@ -208,8 +208,7 @@ def one_process(plan: RunPlan, life: Life, crashes: list[int]) -> None:
 
 def abandon(session: Session) -> None:
     """What the kernel does for a dead process: descriptors close, locks go; nothing is flushed."""
-    while session._held:
-        session._held.pop().release()
+    session._locks.close()
     session.log.close()
     for shared in (session.roles.spot_gateway, session.roles.futures_gateway):
         truth = shared.venue.truth

@@ -379,8 +379,7 @@ def bury(session: Session, loop: VirtualLoop, clock: VirtualClock, *, arrives: b
         session._effects._closed = True
         if arrives:
             loop.run_until_complete(clock.sleep_until(clock.now() + LINGER_MS * MS))
-    while session._held:
-        session._held.pop().release()
+    session._locks.close()
     if hasattr(session, "log"):
         session.log.close()
     for gateway in (session.roles.spot_gateway, session.roles.futures_gateway):

@@ -19,9 +19,9 @@ from lives import NAME, PERP, Legs
 from running import HEDGE, environment
 from servers import in_process
 
+from hedge.config.dirs import claims_directory
 from hedge.journal.lock import claim_name
 from hedge.model import Leg, Order, PositionMode, Side, TimeInForce
-from hedge.runtime.session import claims_directory
 from hedge_sim.dialects.house import House
 from hedge_sim.dialects.server import SIM_KEY, Keys, WireServer
 

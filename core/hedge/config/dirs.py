@@ -89,3 +89,13 @@ def hedge_dir(state: Path, name: str) -> Path:
 def _first(paths: str) -> str:
     first = paths.partition(":")[0]
     return first if first.startswith("/") else ""
+
+
+def claims_directory() -> Path:
+    """Return the fixed directory of this user's claims, whatever the environment says."""
+    import pwd  # noqa: PLC0415 - not before it is asked for: every `hedge status` comes by here
+
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    if os.access(home, os.W_OK):
+        return home / ".local" / "state" / "hedge-claims"
+    return Path(f"/tmp/hedge-claims-{os.getuid()}")  # noqa: S108 - 0700, checked by `claim`

@@ -39,7 +39,7 @@ from hedge.runtime.roles_open import served_by
 from hedge.runtime.sdnotify import SdNotify
 from hedge.runtime.session import Session
 from hedge.runtime.snapshot import HedgeSnapshot
-from hedge.runtime.supervise import Supervisor
+from hedge.runtime.supervise import Supervisor, run_out
 from hedge.runtime.tick import Ticker
 from hedge.runtime.words import render_row
 
@@ -77,8 +77,7 @@ def run(plan: RunPlan) -> int:
         redactor.add(secret)
     redact_with(redactor.text)
     set_up(as_json=plan.log_json, redactor=redactor)
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        return runner.run(App(plan, host, clock, redactor).run())
+    return run_out(loop, App(plan, host, clock, redactor).run())
 
 
 def speed_factor(speed: str) -> int:
@@ -157,6 +156,8 @@ class App:
 
     def _begun(self, session: Session) -> None:
         self.sessions[session.name] = session
+        if not self._clock.virtual:  # a simulated key never changes
+            self._supervisor.start(f"keys of {session.name}", session.watch_keys())
         # Not before: a start that is refused says the one line of why.
         for line in served_by(session.roles.providers):
             self._say(f"{session.name}: {line}")
@@ -254,7 +255,7 @@ class App:
         session = self.sessions.get(name)
         if session is None:
             return 0  # told to stop before it had begun, and it had never lived
-        end = await session.ended
+        end = await asyncio.shield(session.ended)  # it is the session's, whatever becomes of us
         if end.exit_code:
             self._say(f"{name}: {end.reason}: {end.text}")
         return end.exit_code
@@ -358,7 +359,7 @@ class App:
     ) -> dict[str, object]:
         """Put a person's command to one hedge; what came of it is in its rows."""
         session = self.sessions[hedge]
-        if session.ended.done() and (verb is not e.Verb.ACK or session.pump.failed):
+        if session.over and (verb is not e.Verb.ACK or session.pump.failed):
             # It would be written down, and done by surprise at the next start.
             raise NotRunning(f"{hedge} has ended here; start it with `hedge run {hedge}`")
         books = session.engine.books
@@ -438,7 +439,7 @@ class App:
             return
         self._openings.stop()
         for name, session in self.sessions.items():
-            if session.ended.done():
+            if session.over:
                 continue
             self.ask(
                 name,
@@ -466,10 +467,3 @@ def _notices(said: list[str]) -> Callable[[Row], None]:
 
 async def _wait(future: "asyncio.Future[int]") -> int:
     return await future
-
-
-def last_end(session: Session) -> c.EndRun | None:
-    """Return how a session ended, or None while it has not, or it failed."""
-    if not session.ended.done() or session.ended.exception() is not None:
-        return None
-    return session.ended.result()

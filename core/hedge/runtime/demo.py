@@ -25,7 +25,7 @@ from hedge.model.numbers import DAY, plain
 from hedge.plugins.host import load_plugins
 from hedge.report import attribution, render
 from hedge.runtime.clock import VirtualClock, VirtualLoop
-from hedge.runtime.session import Session, unhedged_max
+from hedge.runtime.session import Session
 from hedge.runtime.words import plain as line_of
 from hedge.runtime.words import utc
 
@@ -186,7 +186,8 @@ def _facts(session: Session, story: Story, end: c.EndRun) -> dict[str, Any]:
     """Return what the document says: our books, and the venue's own words beside them."""
     engine = session.engine
     spot = engine.terms.spot.instrument
-    unhedged, allowed = unhedged_max(session)
+    notes = engine.volatile
+    unhedged, allowed = notes.unhedged_max, notes.exposure_at_max
     seen = [row.entry for row in story.rows if isinstance(row.entry, e.EquitySeen)]
     balance = sum((one.total for one in seen[-1].spot if one.asset == spot.base), Decimal(0))
     held = engine.inventory

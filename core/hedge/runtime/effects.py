@@ -24,6 +24,7 @@ from hedge.runtime.at_once import AtOnce
 from hedge.runtime.customs import fault
 from hedge.runtime.recover import Auditor
 from hedge.runtime.roles_open import Roles
+from hedge.runtime.supervise import put_down
 
 READ_TIMEOUT = 20 * SECOND
 EQUITY_TIMEOUT = 10 * SECOND
@@ -106,9 +107,7 @@ class Effects:
         asked = [asyncio.ensure_future(cancel(symbol, one)) for one in order_ids]
         if asked:
             await asyncio.wait(asked, timeout=WITHDRAW_S)
-        for one in asked:
-            if not one.cancel():
-                one.exception()
+        await put_down(asked)
 
     async def close(self) -> None:
         """Stop the timer and give up what is under way; its outcome is for the next start."""
@@ -116,10 +115,9 @@ class Effects:
         if self._timer is not None:
             self._timer.cancel()
         self._at_once.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in self._tasks:
+            task.set_name(f"a request of {self._terms.name}")
+        await put_down(self._tasks)
 
     # -- orders ----------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from hedge.errors import (
     Unreachable,
 )
 from hedge.runtime.session import Session
+from hedge.runtime.supervise import CLOSE_S, ended, put_down
 
 Opener = Callable[[Session], Coroutine[Any, Any, None]]
 
@@ -90,9 +91,7 @@ class Openings:
 
     async def close(self) -> None:
         """End every start that is under way, then close every session, the last one first."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await put_down(self._tasks.values(), within_s=2 * CLOSE_S)  # they put down what they await
         async with contextlib.AsyncExitStack() as stack:
             for session in self._sessions.values():
                 stack.push_async_callback(session.close)
@@ -113,8 +112,10 @@ class Openings:
         """Try once; return whether that was the last time, as it began or cannot."""
         session = self._sessions[name]
         try:
-            await self._open(session)
-            await session.start()
+            await ended(f"the start of {name}", self._started(session))
+        except asyncio.CancelledError:
+            await session.close()  # it may have begun all the same: a library may swallow a cancel
+            raise
         except InvariantBroken:
             raise
         except HedgeError as error:
@@ -128,6 +129,10 @@ class Openings:
         await session.close()
         self._sessions[name] = self._make(name)
         return False
+
+    async def _started(self, session: Session) -> None:
+        await self._open(session)
+        await session.start()
 
     async def _open(self, session: Session) -> None:
         try:

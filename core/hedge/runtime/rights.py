@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NamedTuple
 
@@ -10,8 +11,10 @@ from hedge.config.values import VenueRef
 from hedge.errors import Limited, Refused, redacted
 from hedge.model.numbers import DAY, HOUR
 from hedge.roles import AccountCheck, Clock, KeyRights
+from hedge.runtime.supervise import ended
 from hedge.runtime.words import utc
 
+log = logging.getLogger(__name__)
 NO_ACCOUNT = AccountSettings()
 SOON = 14 * DAY
 """How long before its end a key is spoken of (safety F47)."""
@@ -75,13 +78,16 @@ class Keys:
         pause = EVERY
         while True:
             await self._clock.sleep_until(self._clock.now() + pause)
-            look = asyncio.wait_for(self.judge(_once), LOOK_S)
+            look = ended("a look at the keys", self.judge(_once), within_s=LOOK_S)
             (found,) = await asyncio.gather(look, return_exceptions=True)
             if isinstance(found, Refused) and not isinstance(found, Limited):
                 found = Findings(objections=(redacted(str(found)),))
             pause = EVERY if isinstance(found, Findings) else AFTER_FAILURE
             if isinstance(found, Findings):
                 tell(found)
+            else:
+                what = redacted(f"{type(found).__name__}: {found}")
+                log.warning("the keys were not looked at, again in an hour: %s", what)
 
 
 async def _once(read: Callable[[], Coroutine[Any, Any, KeyRights]]) -> KeyRights:

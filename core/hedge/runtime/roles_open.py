@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -25,8 +24,8 @@ from hedge.roles import (
     VenueContext,
 )
 from hedge.runtime.rights import whose
+from hedge.runtime.supervise import closed
 
-CLOSE_S = 5
 TURN = "hedge.turn"
 """Under what key the roles of one connection keep whose turn it is to open it."""
 LOCAL_KEYS = {"api_key": "sim-key", "api_secret": "sim-secret"}
@@ -108,10 +107,10 @@ async def _open_live(
         "funding": host.funding_source(futures.venue, at_futures),
     }
     opened: dict[str, Any] = {}
-    for name, (role, _) in asked.items():
+    for name, (role, provider) in asked.items():
         with whose(spot if name.startswith("spot") else futures):
             opened[name] = await role.__aenter__()
-        stack.push_async_callback(_close, role, name)
+        stack.push_async_callback(_close, role, f"{name} of {provider}")
     one_pot = (spot.venue, spot.account) == (futures.venue, futures.account)
     return Roles(
         **opened,
@@ -155,12 +154,10 @@ async def _open_dry(  # noqa: PLR0917 - the same six things as its only caller
 
 
 async def _close(role: Closable, name: str) -> None:
-    """Close a role, but wait for no plugin longer than `CLOSE_S`: the locks are let go after it."""
-    try:
-        async with asyncio.timeout(CLOSE_S):
-            await role.__aexit__(None, None, None)
-    except TimeoutError:
-        print(f"hedge: {name} did not close within {CLOSE_S} s", file=sys.stderr)  # noqa: T201 - on the way out, for the terminal
+    async def closing() -> None:
+        await role.__aexit__(None, None, None)
+
+    await closed(name, closing())
 
 
 def _context(

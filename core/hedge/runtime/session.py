@@ -3,22 +3,18 @@
 import asyncio
 import contextlib
 import hashlib
-import os
-import pwd
 from collections.abc import Callable, Coroutine
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hedge.config.dirs import prepare_dir
+from hedge.config.dirs import claims_directory, prepare_dir
 from hedge.config.plan import RunPlan
 from hedge.config.settings import hedge_terms_parts
 from hedge.config.values import VenueRef
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.engine import Engine
-from hedge.decide.mode import Trip
 from hedge.decide.rows import Row
 from hedge.decide.terms import HedgeTerms, LegTerms
 from hedge.errors import (
@@ -39,7 +35,7 @@ from hedge.journal import boot_id
 from hedge.journal.committer import Committer, InlineCommitter, ThreadCommitter
 from hedge.journal.disk import REAL, Disk
 from hedge.journal.frame import NAME as LOG_NAME
-from hedge.journal.lock import LOCK_NAME, Held, claim, hold
+from hedge.journal.lock import LOCK_NAME, claim, hold
 from hedge.journal.log import JournalLog
 from hedge.journal.table import Projection
 from hedge.journal.upkeep import clear_restored_mark, restored_mark
@@ -68,6 +64,8 @@ READ_PATIENCE_S = (30,) * 58
 """What a hedge that has lived before adds to it: half an hour, for it may hold a position."""
 SAID_FROM_S = 15
 """A pause this long is worth a line on stderr."""
+SYNC_S = 10
+"""How long the row of an end may take to be on the disk."""
 PROJECT_EVERY = 2_000
 """Rows between two inline projections when time is virtual."""
 EPOCH_DIGITS = slice(6, 10)
@@ -103,8 +101,9 @@ class Session:
         self._disk = disk
         self._boot = boot
         self._stack = contextlib.AsyncExitStack()
+        self._locks = contextlib.ExitStack()
+        self._committer: Committer
         self._effects: Effects
-        self._held: list[Held] = []
         self._keys = Keys(clock)
         self._unrecorded = False
         self.lived = (self.directory / LOG_NAME).exists()
@@ -120,8 +119,8 @@ class Session:
     ) -> None:
         """Take the locks, open the venues and the journal, rebuild the state; send nothing yet."""
         prepare_dir(self.directory)
-        self._stack.callback(self._release)
-        self._held.append(hold(self.directory / LOCK_NAME, what=f"hedge {self.name}"))
+        self._stack.callback(self._locks.close)
+        self._locks.enter_context(hold(self.directory / LOCK_NAME, what=f"hedge {self.name}"))
         self._claim(shared)
         if self.plan.sim_reset:
             reset_simulation(self.directory)
@@ -139,6 +138,11 @@ class Session:
             self.directory, hedge=self.name, at=self._clock.now(), disk=self._disk
         )
         self._stack.callback(self.log.close)
+        if cut := self.log.mended:
+            self.say(
+                f"{self.name}: the last write of its journal was not whole: {cut.dropped} bytes"
+                f" behind {cut.offset} were cut off and are kept in {cut.kept_in}"
+            )
         self.lived = self.log.next_seq > 1
         terms = await self._terms()
         self.engine = Engine(terms)
@@ -150,7 +154,7 @@ class Session:
         self._findings = await self._judge_keys()
         futures = terms.futures.instrument.symbol
         self._unprepared = await self._prepare(futures, terms.limits.leverage)
-        committer = self._committer()
+        committer = self._committer = self._open_committer()
         self.pump = Pump(self.engine, self.log, committer, fail=self.fail)
         self.pump.watchers.extend(watchers)
         if self.plan.record is not None:
@@ -231,7 +235,7 @@ class Session:
             # A simulated account lives in the hedge's directory, and so does the claim on it.
             where = self.directory if simulated else claims_directory()
             account = ref.account if simulated else ref.account_name
-            self._held.append(claim(where, ref.venue, account, what))
+            self._locks.enter_context(claim(where, ref.venue, account, what))
 
     async def _terms(self) -> HedgeTerms:
         settings = self.settings
@@ -315,7 +319,7 @@ class Session:
         self._starts = starts
         return before, last_at
 
-    def _committer(self) -> Committer:
+    def _open_committer(self) -> Committer:
         if self._clock.virtual:
             inline = InlineCommitter(
                 self.log,
@@ -361,9 +365,6 @@ class Session:
         for name in lying(self.directory):  # not first with the first tick: an order may precede it
             self.ask(asked_by(name, clock.now()))
         self._tell_keys(self._findings)
-        if not clock.virtual:  # a simulated key never changes
-            watching = asyncio.get_running_loop().create_task(self._keys.watch(self._tell_keys))
-            self._stack.callback(watching.cancel)
         if self._unprepared:
             self._alarm("NOT_PREPARED", "page", self._unprepared)
         spot, futures = terms.spot.instrument.symbol, terms.futures.instrument.symbol
@@ -377,6 +378,7 @@ class Session:
             partial(roles.funding.listen, futures, market_sink(*short, clock, feed)),
         ):
             await self._read(listen)
+        self.lived = True
         feed(
             e.ActionAsked(
                 at=clock.now(),
@@ -387,6 +389,10 @@ class Session:
                 adopt=self.plan.adopt,
             )
         )
+
+    async def watch_keys(self) -> None:
+        """Look each day at what the keys may do, and raise an alarm of what is amiss."""
+        await self._keys.watch(self._tell_keys)
 
     def _alarm(self, key: str, level: str, text: str) -> None:
         self.pump.feed(e.ShellAlarmed(at=self._clock.now(), key=key, level=level, text=text))
@@ -440,7 +446,23 @@ class Session:
 
     # -- ending ----------------------------------------------------------------------------------
 
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended, said or not yet."""
+        return bool(self.engine.books.ended) or self.ended.done()
+
     def _end(self, command: c.EndRun) -> None:
+        """Say that it has ended when that is on the disk: an end with 0 is one that is kept."""
+        self._committer.sync_then(partial(self._say_end, command))
+        if not self.ended.done():
+            slow = JournalError(f"{self.log.path}: its end was not on the disk within {SYNC_S} s")
+            late = self._clock.call_at(
+                self._clock.now() + SYNC_S * SECOND,
+                lambda: None if self.ended.done() else self.fail(slow),
+            )
+            self._stack.callback(late.cancel)
+
+    def _say_end(self, command: c.EndRun) -> None:
         if not self.ended.done():
             self.ended.set_result(command)
 
@@ -456,26 +478,14 @@ class Session:
         if self._unrecorded:
             await self._effects.withdraw(list(self.engine.books.spot.open))
         await self._stack.aclose()
-        if self.ended.done():
+        if self.ended.done() and not self.ended.cancelled():
             self.ended.exception()  # whoever awaited it has it; nobody else is to be told
-
-    def _release(self) -> None:
-        while self._held:
-            self._held.pop().release()
 
 
 def id_prefix(name: str, created_at: int) -> str:
     """Return six characters of our ids: one hedge, one journal; never beginning with T."""
     digest = hashlib.blake2b(f"{name}|{created_at}".encode(), digest_size=4).hexdigest().upper()
     return f"H{digest[:5]}"
-
-
-def claims_directory() -> Path:
-    """Return the fixed directory of this user's claims, whatever the environment says."""
-    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
-    if os.access(home, os.W_OK):
-        return home / ".local" / "state" / "hedge-claims"
-    return Path(f"/tmp/hedge-claims-{os.getuid()}")  # noqa: S108 - 0700, checked by `claim`
 
 
 def reset_simulation(directory: Path) -> None:
@@ -487,14 +497,3 @@ def reset_simulation(directory: Path) -> None:
     aside.mkdir(mode=0o700)
     for path in old:
         path.rename(aside / path.name)
-
-
-def worst_trip(sessions: "list[Session]") -> Trip:
-    """Return the worst trip level of all hedges in this process."""
-    return Trip(max((session.engine.books.trip for session in sessions), default=0))
-
-
-def unhedged_max(session: Session) -> tuple[Decimal, Decimal]:
-    """Return the largest unhedged notional seen and the bound that held at that moment."""
-    notes = session.engine.volatile
-    return notes.unhedged_max, notes.exposure_at_max

@@ -1,14 +1,26 @@
-"""Named tasks that live and die together: an end that nobody asked for ends the process."""
+"""Named tasks that live and die together: an end that nobody asked for ends the process.
+
+And how what we do not know is ended: `put_down` waits for no task longer than it must, `closed` for
+no plugin. Neither raises what came of it: a way out has its exit code already.
+"""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+import contextlib
+import logging
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
 
 import msgspec
 
-from hedge.errors import HedgeError, InvariantBroken
+from hedge.errors import HedgeError, InvariantBroken, redacted
 
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 GRACE_S = 10
+CLOSE_S = 5
+"""How long a plugin may close, and how long a task may take to end once it is cancelled."""
+AGAIN_S = 1
+"""How long it has after a second cancel: a library may take one for an error of its own."""
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,8 +139,86 @@ class Supervisor:
     async def _down(self) -> tuple[str, ...]:
         left = {name: task for name, task in self._tasks.items() if not task.done()}
         self._released.update(left)
-        for task in left.values():
-            task.cancel()
-        if left:
-            await asyncio.wait(left.values(), timeout=self._grace_s)
-        return tuple(name for name, task in left.items() if not task.done())
+        return await put_down(left.values(), within_s=self._grace_s)
+
+
+async def put_down(
+    tasks: Iterable["asyncio.Task[Any]"], *, within_s: int = CLOSE_S
+) -> tuple[str, ...]:
+    """Cancel, wait, cancel again; what has not ended then is said and given up. Return its names.
+
+    What is given up does nothing more: it is thrown out of its wait. No runner waits for it.
+    """
+    every = list(tasks)
+    left = [task for task in every if not task.done()]
+    try:
+        for wait_s in (within_s, min(AGAIN_S, within_s)):
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left, timeout=wait_s)
+            left = [task for task in left if not task.done()]
+    finally:
+        for task in left:
+            _give_up(task)
+    for task in every:
+        _hear(task)
+    return tuple(task.get_name() for task in left)
+
+
+def _hear(task: "asyncio.Task[Any]") -> None:
+    """Take an error that nobody else will: an answer that nobody waits for any more."""
+    if task.done() and not task.cancelled():
+        task.exception()
+
+
+def _give_up(task: "asyncio.Task[Any]") -> None:
+    work: Any = task.get_coro()
+    what = getattr(work, "__qualname__", "")
+    log.warning("%s (%s) did not end when it was cancelled: left behind", task.get_name(), what)
+    # In the middle of a step, or deaf to this too: then it is only not waited for.
+    with contextlib.suppress(Exception):
+        work.close()
+    task.add_done_callback(_hear)
+    task.cancel()
+    asyncio._unregister_task(task)  # noqa: SLF001 - documented for what runs tasks itself
+
+
+async def ended(name: str, work: Coroutine[Any, Any, T], *, within_s: int | None = None) -> T:
+    """Return what foreign ``work`` returns, or raise it; a cancel of us ends it, whatever it does.
+
+    Raise `TimeoutError` when it is not done ``within_s``.
+    """
+    task = asyncio.get_running_loop().create_task(work, name=name)
+    try:
+        await asyncio.wait({task}, timeout=within_s)
+        if not task.done():
+            raise TimeoutError
+    finally:
+        await put_down((task,))
+    return task.result()
+
+
+async def closed(name: str, work: Coroutine[Any, Any, object]) -> None:
+    """Run what closes ``name``, for at most `CLOSE_S`; a failure of it is said, and no more."""
+    try:
+        await ended(name, work, within_s=CLOSE_S)
+    except TimeoutError:
+        log.warning("%s did not close within %d s", name, CLOSE_S)
+    except Exception as error:  # noqa: BLE001 - foreign, and the exit code is not its to choose
+        log.warning("%s did not close well: %s", name, redacted(f"{type(error).__name__}: {error}"))
+
+
+def run_out(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
+    """Run ``work`` and close ``loop``, as `asyncio.Runner` does, but wait for no task for ever."""
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        try:
+            return runner.run(work)
+        finally:
+            runner.run(_the_rest())
+
+
+async def _the_rest() -> None:
+    """End what plugins and libraries began and left."""
+    await put_down(asyncio.all_tasks() - {asyncio.current_task()})
+    await closed("what was iterated over", asyncio.get_running_loop().shutdown_asyncgens())

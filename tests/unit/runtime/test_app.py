@@ -24,6 +24,7 @@ from hedge.decide.events import Verb
 from hedge.decide.mode import Trip
 from hedge.errors import (
     ConfigError,
+    HedgeError,
     JournalError,
     LockHeld,
     NotHedged,
@@ -35,12 +36,13 @@ from hedge.journal.log import JournalLog
 from hedge.model.numbers import SECOND
 from hedge.plugins.host import load_plugins
 from hedge.roles import Alert
-from hedge.runtime.app import App
+from hedge.runtime.app import INTERRUPTED_TWICE, App
 from hedge.runtime.clock import RealClock, VirtualClock, VirtualLoop
 from hedge.runtime.logs import Redactor
 from hedge.runtime.openings import Openings
 from hedge.runtime.sdnotify import SdNotify
 from hedge.runtime.session import Session
+from hedge.runtime.supervise import run_out
 from hedge.runtime.tick import Ticker
 
 BESIDE_THE_DEAD = """
@@ -286,6 +288,23 @@ def test_a_kill_file_holds_for_as_long_as_it_is_there(tmp_path):
     assert live(tmp_path, act) == 0
 
 
+def test_a_kill_file_holds_within_a_second_however_seldom_the_process_looks_after_itself(
+    tmp_path,
+):
+    async def act(app: App) -> None:
+        session = app.sessions["first"]
+        ticker = Ticker([session], app._clock, SdNotify.from_env(), print)
+        ticking = asyncio.create_task(ticker.run(60 * SECOND))
+        await asyncio.sleep(0)
+        (session.directory / "LOCK").touch()
+        await asyncio.sleep(1)
+        assert session.engine.books.trip == Trip.LOCKED
+        ticking.cancel()
+        signal.raise_signal(signal.SIGTERM)
+
+    live(tmp_path, act)
+
+
 def test_the_loop_goes_on_while_a_report_is_made(tmp_path):
     async def act(app: App) -> None:
         making = asyncio.ensure_future(app.report("first"))
@@ -464,3 +483,99 @@ def test_a_stop_between_two_tries_of_a_start_is_a_stop(tmp_path):
         await openings.close()
 
     asyncio.run(main())
+
+
+async def deaf(*_: object) -> None:
+    """Swallow more cancellations than anybody asks."""
+    for _ in range(50):
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            continue
+
+
+def test_a_plugin_that_does_not_end_is_named_and_keeps_no_stop_waiting(
+    tmp_path, monkeypatch, caplog
+):
+    """Its closing and a request to it swallow what is to end them; another one's closing fails."""
+
+    async def fails(*_: object) -> None:
+        raise RuntimeError("closed twice")
+
+    async def act(app: App) -> None:
+        first, second = (app.sessions[name] for name in ("first", "second"))
+        monkeypatch.setattr(first.roles.spot_feed, "__aexit__", deaf, raising=False)
+        monkeypatch.setattr(second.roles.funding, "__aexit__", fails, raising=False)
+        first._effects._begin(deaf(), lambda _: None, 1_000_000 * SECOND)
+        signal.raise_signal(signal.SIGTERM)
+
+    assert live(tmp_path, act) == 0
+    assert "spot_feed of sim (hedge-engine" in caplog.text and "did not close within" in caplog.text
+    assert "funding of sim (hedge-engine" in caplog.text and "closed twice" in caplog.text
+    assert "a request of first (deaf) did not end" in caplog.text
+
+
+def test_two_signals_end_a_hedge_that_works_with_130(tmp_path):
+    async def act(app: App) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+
+    assert live(tmp_path, act) == INTERRUPTED_TWICE
+
+
+@pytest.mark.parametrize("begins", [False, True])
+def test_a_start_that_swallows_its_cancel_is_stopped_all_the_same(tmp_path, begins):
+    plan = beside_the_dead(tmp_path, ("dead",), lived=True)
+    loop = VirtualLoop()
+
+    async def main() -> None:
+        host = load_plugins(["sim", "binance"], venues=plan.resolved.settings.venues)
+        opening = asyncio.Event()
+        up: list[Session] = []
+
+        async def open_it(session: Session) -> None:
+            opening.set()
+            if not begins:
+                await deaf()
+            try:
+                await loop.create_future()
+            except asyncio.CancelledError:
+                monkey.setattr(session, "start", begun)
+
+        async def begun() -> None: ...
+
+        openings = Openings(
+            plan.names, virtual=False, open_it=open_it, up=up.append, down=lambda *_: None,
+            make=lambda name: Session(name, plan, host, VirtualClock(loop)),
+        )  # fmt: skip
+        beginning = asyncio.create_task(openings.begin())
+        await opening.wait()
+        openings.stop()
+        await openings.through("dead")
+        with pytest.raises(NotHedged, match="not confirmed"):
+            await beginning
+        assert not up
+        await openings.close()
+
+    with pytest.MonkeyPatch.context() as monkey:
+        run_out(loop, main())
+
+
+def test_nobody_stops_to_look_at_the_keys_unseen(tmp_path):
+    plan = beside_the_dead(tmp_path, ("alive",), lived=False)
+
+    async def main() -> int:
+        host = load_plugins(["sim", "binance"], venues=plan.resolved.settings.venues)
+        app = App(plan, host, RealClock(), Redactor())
+        running = asyncio.create_task(app.run())
+        async with asyncio.timeout(20):
+            tasks: dict[str, asyncio.Task[object]] = {}
+            while "signals" not in tasks:
+                await asyncio.sleep(0)
+                tasks = {one.get_name(): one for one in asyncio.all_tasks()}
+            await asyncio.sleep(0)
+            tasks["keys of alive"].cancel()
+            return await running
+
+    with pytest.raises(HedgeError, match="cancelled by nobody we know"):
+        asyncio.run(main())

@@ -5,6 +5,8 @@ account in the configuration, or on an account that somebody has set otherwise m
 """
 
 import asyncio
+import errno
+import threading
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -19,13 +21,14 @@ from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.mode import Trip
 from hedge.decide.rows import Row
-from hedge.errors import SafetyRefusal
-from hedge.journal import read_rows
+from hedge.errors import JournalError, SafetyRefusal
+from hedge.journal import REAL, AppendFile, RealDisk, read_rows
 from hedge.model import PositionMode
 from hedge.model.numbers import MS, SECOND
 from hedge.plugins.host import load_plugins
 from hedge.roles import KeyRights
 from hedge.runtime import rights
+from hedge.runtime import session as session_module
 from hedge.runtime.clock import RealClock, VirtualClock, VirtualLoop
 from hedge.runtime.session import Session
 
@@ -76,6 +79,7 @@ def live(
     dies_with_an_order: bool = False,
     then: Callable[[Session, int], None] = lambda _session, _at: None,
     seconds: int = 10,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Decimal:
     """Open the hedge, let it stop after ``seconds``, and return the coins it held then.
 
@@ -91,6 +95,7 @@ def live(
         clock = VirtualClock(loop)
         host = load_plugins(["sim"], venues=resolved.settings.venues)
         session = Session("one", plan, host, clock)
+        session.say = say
         try:
             await session.open({})
             await session.start()
@@ -171,12 +176,91 @@ def test_a_key_that_is_given_more_rights_while_the_hedge_runs_is_told(tmp_path, 
             await session.start()
             assert not told.is_set()
             monkeypatch.setattr(session.roles.futures_check, "read_key_rights", may_withdraw)
+            watching = asyncio.create_task(session.watch_keys())
             async with asyncio.timeout(20):
                 await told.wait()
+            watching.cancel()
         finally:
             await session.close()
 
     asyncio.run(main())
+
+
+class Disk(RealDisk):
+    """The real disk, on which something else happens where the row of an end is to be synced."""
+
+    def __init__(self, instead: Callable[[], None]) -> None:
+        self._instead = instead
+
+    def open_append(self, path: Path) -> AppendFile:
+        file = REAL.open_append(path)
+        sync = file.sync
+
+        def synced() -> None:
+            if b'"EndRun"' in path.read_bytes():
+                self._instead()
+            sync()
+
+        file.sync = synced
+        return file
+
+
+@pytest.mark.parametrize(("speed", "slow"), [("max", False), ("real", False), ("real", True)])
+def test_an_end_that_is_not_on_the_disk_is_an_end_of_the_journal(
+    tmp_path, monkeypatch, speed, slow
+):
+    """The row is written, and cannot be synced, or is not in time: 12, where it was 0."""
+    monkeypatch.setattr(session_module, "SYNC_S", 1)
+    plan, resolved = planned(tmp_path, speed=speed)
+    loop = VirtualLoop() if speed == "max" else asyncio.new_event_loop()
+    never = threading.Event()
+
+    def broken() -> None:
+        if slow:
+            never.wait(5)
+        raise OSError(errno.EIO, "I/O error")
+
+    async def main() -> None:
+        clock = VirtualClock(loop) if isinstance(loop, VirtualLoop) else RealClock()
+        host = load_plugins(["sim"], venues=resolved.settings.venues)
+        session = Session("one", plan, host, clock, disk=Disk(broken))
+        recovered = loop.create_future()
+
+        def look(row: Row) -> None:
+            if isinstance(row.entry, c.OpenRun) and not recovered.done():
+                recovered.set_result(None)
+
+        try:
+            await session.open({}, (look,))
+            await session.start()
+            await recovered
+            session.ask(e.OperatorAsked(at=clock.now(), verb=e.Verb.STOP, request_id="stop"))
+            async with asyncio.timeout(100):
+                with pytest.raises(JournalError, match="disk" if slow else "sync the journal"):
+                    await session.ended
+            assert session.over
+        finally:
+            never.set()
+            await session.close()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(main())
+    rows = list(read_rows(tmp_path / "one" / "journal.log"))
+    assert any(isinstance(row.entry, c.EndRun) and not row.entry.exit_code for row in rows)
+
+
+def test_a_last_write_that_was_cut_off_is_said(tmp_path, monkeypatch):
+    said: list[str] = []
+    live(tmp_path)
+    path = tmp_path / "one" / "journal.log"
+    whole = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(b"torn")
+    live(tmp_path, say=said.append)
+    (line,) = said
+    assert f"4 bytes behind {whole} were cut off" in line and "journal.torn-1" in line
+    live(tmp_path, say=said.append)
+    assert said == [line], "once"
 
 
 def test_an_order_that_may_still_fill_is_not_looked_for_on_another_account(tmp_path):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from hedge.config.dirs import claims_directory
 from hedge.config.files import is_secret, leaves
 from hedge.config.settings import NotifierSettings, Settings
 from hedge.decide.rows import Row
@@ -14,7 +15,6 @@ from hedge.runtime.notify.lane import Lane, ThreadLane, down_alert
 from hedge.runtime.notify.policy import Policy
 from hedge.runtime.notify.said import LOUD
 from hedge.runtime.notify.target import Target
-from hedge.runtime.session import claims_directory
 from hedge.runtime.snapshot import AlarmView
 
 PART_CHARS_MIN = 8
