@@ -122,6 +122,18 @@ class _Found:
     """The measurement that is under way."""
     asked_seq: int = 0
 
+    def is_of_another(self, terms: HedgeTerms) -> bool:
+        """Return whether these are the rows of other instruments, or of other accounts."""
+        if self.terms is None:
+            return False
+        legs = ((self.terms.spot, terms.spot), (self.terms.futures, terms.futures))
+        return any(
+            (then.instrument.venue, then.instrument.symbol)
+            != (now.instrument.venue, now.instrument.symbol)
+            or (then.account and then.account != now.account)
+            for then, now in legs
+        )
+
     def row(self, row: Row) -> None:
         here = Sighting(
             seq=row.seq,
@@ -205,9 +217,15 @@ class _Found:
 
 
 def collect(rows: Iterable[Row]) -> Facts:
-    """Read the rows once; raise `UsageError` where no engine has started yet."""
+    """Read the rows once; raise `UsageError` where no engine has started yet.
+
+    A name that was used again, for other instruments or on other accounts, is another hedge, with
+    other money: what was before is not in it. Nothing is held when that happens (`continuity`).
+    """
     found = _Found()
     for row in rows:
+        if isinstance(row.entry, events.EngineStarted) and found.is_of_another(row.entry.terms):
+            found = _Found()
         found.row(row)
     if found.terms is None or found.first is None or found.last is None:
         raise UsageError("nothing to report: the journal has no start of an engine yet")

@@ -137,6 +137,37 @@ def test_an_end_beyond_the_limit_that_was_not_measured_says_both(journal, life: 
     assert "0.05" in made.why and "measured at the end" in made.why
 
 
+@pytest.mark.parametrize("other", ["account", "symbol"])
+def test_a_name_that_was_used_again_for_other_money_has_accounts_of_its_own(
+    journal, life: list[Row], other: str
+) -> None:
+    """The first life is over and flat; the second one's account holds other sums."""
+    started = life[0].entry
+    assert isinstance(started, e.EngineStarted)
+    replace = msgspec.structs.replace
+    spot = replace(started.terms.spot, account="a (live)")
+    life[0] = replace(life[0], entry=replace(started, terms=replace(started.terms, spot=spot)))
+    if other == "account":
+        spot = replace(spot, account="b (live)")
+    else:
+        spot = replace(spot, instrument=replace(spot.instrument, symbol="BTC/FDUSD"))
+    begins = journal.go(3600).at
+    terms = replace(started.terms, spot=spot)
+    journal.put(e.EngineStarted(at=begins, boot_id="b", epoch=2, terms=terms))
+    journal.measure("90000", "0", "7000")
+    journal.go(60)
+    journal.measure("90000", "0", "7000")
+    made = attribute(journal.rows)
+    assert (made.status, made.equity_start, made.equity_change) == ("ok", D(97_000), 0)
+    assert (made.begins_at, made.details.fills, made.funding) == (begins, 0, 0)
+
+
+def test_a_restart_on_the_same_accounts_is_the_same_hedge(journal, life: list[Row]) -> None:
+    journal.go(3600).start()
+    made = attribute(journal.rows)
+    assert (made.begins_at, made.details.fills) == (life[0].at, 4)
+
+
 def test_an_empty_journal_is_refused() -> None:
     with pytest.raises(UsageError, match="no start"):
         attribute([])
