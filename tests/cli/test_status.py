@@ -383,3 +383,6 @@ def test_a_hedge_that_could_not_begin_beside_others_is_not_healthy(
         assert main(["status"]) == command.DEGRADED
         assert "not started: waits for its venues" in capsys.readouterr().out
         assert main(["status", "btc"]) == 0
+        capsys.readouterr()
+        assert main(["status", "eth"]) == command.DEGRADED
+        assert "not started: waits for its venues" in capsys.readouterr().out

@@ -112,7 +112,7 @@ def _ask(
     try:
         query = {} if name is None else {"hedge": name}
         data = client.Client(path).get("/v1/status", **query)["data"]
-        hedges, absent = data["hedges"], data.get("absent", {}) if name is None else {}
+        hedges, absent = data["hedges"], data.get("absent", {})
     except NotRunning:
         raise
     except (HedgeError, KeyError, TypeError) as error:
@@ -125,8 +125,7 @@ def _ask(
         hedge["source"] = "engine"
         hedge["degraded"] = client.worries(hedge)
     for absentee, why in absent.items():
-        hedge = _from_journal(state / absentee)
-        hedges.append({**hedge, "absent": why, "degraded": [why, *hedge["degraded"]]})
+        hedges.append(_from_journal(state / absentee, absent=why))
     return hedges, engine
 
 
@@ -201,15 +200,15 @@ def _watch(
 # -- the journal's picture -----------------------------------------------------------------------
 
 
-def _from_journal(directory: Path) -> dict[str, Any]:
+def _from_journal(directory: Path, **more: str) -> dict[str, Any]:
     """Return what the journal alone knows, in the shape of a snapshot; the rest is null."""
-    hedge: dict[str, Any] = {"name": directory.name, "source": "journal", "degraded": []}
+    hedge: dict[str, Any] = {"name": directory.name, "source": "journal", **more}
     try:
         from hedge.cli.status_journal import picture
 
         hedge |= picture(directory)
     except JournalError as error:
-        hedge["degraded"] = [str(error)]
+        hedge["degraded"] = [*client.worries(hedge), str(error)]
         return hedge
     if hedge["at"]:
         hedge["age_s"] = max(0, (time.time_ns() - hedge["at"]) // SECOND_NS)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hedge.errors import ConfigError, LockHeld
+from hedge.errors import ConfigError, HedgeError, LockHeld
 from hedge.journal.disk import FILE_MODE, REAL, unusable
 
 LOCK_NAME = "journal.lock"
@@ -69,6 +69,19 @@ def hold(path: Path, *, what: str = "") -> Held:
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"process {os.getpid()} since {started}\n".encode("ascii"), 0)
     return Held(path, fd)
+
+
+def held_elsewhere(path: Path) -> bool:
+    """Return whether another process has the lock; ours is to be released before."""
+    if not path.exists():
+        return False
+    try:
+        hold(path).release()
+    except LockHeld:
+        return True
+    except HedgeError:
+        return False
+    return False
 
 
 def claim(directory: Path, venue: str, account: str, instrument: str) -> Held:

@@ -20,7 +20,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from hedge.decide.events import Verb
-from hedge.errors import HedgeError, InvariantBroken, JournalError, SafetyRefusal, UsageError
+from hedge.errors import (
+    HedgeError,
+    InvariantBroken,
+    JournalError,
+    NotRunning,
+    SafetyRefusal,
+    UsageError,
+)
 from hedge.runtime import api_body, api_server, client
 from hedge.runtime.api_metrics import Meters
 from hedge.runtime.api_server import Door, Listener, UnixSocket, failure
@@ -131,7 +138,7 @@ class StatusApi:
         events_max: int = CLIENT_EVENTS_MAX,
     ) -> None:
         self._port = port
-        self._hedges = list(hedges)
+        self._hedges = tuple(hedges)
         self._runtime_dir = runtime_dir
         self._index_dirs = tuple(index_dirs)
         self._metrics_listen = metrics_listen
@@ -209,18 +216,6 @@ class StatusApi:
             if not self._bug.cancelled():
                 self._bug.exception()
 
-    def add(self, hedge: str) -> None:
-        """Put one hedge more into the index: it has begun after the others."""
-        self._hedges.append(hedge)
-        if self._listeners and self._unix is not None:
-            self._list(hedge, self._unix.path)
-
-    def remove(self, hedge: str) -> None:
-        """Take one hedge out of the index: it has ended, and the engine goes on."""
-        if hedge in self._hedges:
-            self._hedges.remove(hedge)
-            self._unlist(hedge)
-
     def _list(self, hedge: str, path: Path) -> None:
         entry = client.Entry(hedge, os.getpid(), str(path), self._started_at)
         for directory in self._index_dirs:
@@ -269,10 +264,13 @@ class StatusApi:
 
     async def _status(self, request: Request) -> Response:
         wanted = request.query_params.get("hedge", "")
-        shots = [self._shot(wanted)] if wanted else list(self._port.snapshots())
+        absent = self._port.absent()
+        if wanted:
+            absent = {name: why for name, why in absent.items() if name == wanted}
+        shots = self._port.snapshots() if not wanted else [] if absent else [self._shot(wanted)]
         data = {
-            "hedges": shots,
-            "absent": self._port.absent(),
+            "hedges": list(shots),
+            "absent": absent,
             "pid": os.getpid(),
             "started_at": self._started_at,
         }
@@ -372,6 +370,8 @@ class StatusApi:
         shots = {shot.name: shot for shot in self._port.snapshots()}
         if hedge in shots:
             return shots[hedge]
+        if why := self._port.absent().get(hedge):
+            raise NotRunning(f"{hedge}: {why}")
         if hedge:
             near = client.nearest(hedge, list(shots))
             hint = f"; did you mean {near!r}?" if near else ""

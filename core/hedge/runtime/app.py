@@ -20,10 +20,12 @@ from hedge.errors import (
     ConfigError,
     HedgeError,
     InvariantBroken,
+    JournalError,
     NotRunning,
     UsageError,
     redact_with,
 )
+from hedge.journal.lock import LOCK_NAME, held_elsewhere
 from hedge.model.numbers import MS
 from hedge.plugins.host import PluginHost, load_plugins
 from hedge.roles import Alert, Can, Clock
@@ -107,7 +109,7 @@ class App:
         self._unshown: deque[tuple[str, Row]] = deque()
         self._shared: dict[tuple[str, str], dict[str, Any]] = {}
         self._openings: Openings
-        self._api: StatusApi | None = None
+        self._running = False
         self._reports: dict[str, asyncio.Task[dict[str, Any]]] = {}
         self._one_report = asyncio.Lock()
 
@@ -161,30 +163,34 @@ class App:
         # Not before: a start that is refused says the one line of why.
         for line in served_by(session.roles.providers):
             self._say(f"{session.name}: {line}")
-        if self._api is not None:
-            self._api.add(session.name)
+        if self._running:
             self._notify.status(self._how_many())
 
     def _not_begun(self, name: str, error: HedgeError) -> None:
         """Say of one hedge among several that it is not there; a single one ends the process."""
         if len(self.plan.names) == 1:
             return
-        text = f"not started: {type(error).__name__}: {error}"
+        text = f"not started: {_said(error)}"
         self._say(f"{name}: {text}")
         self._tell_alarm("NOT_STARTED", name, text)
 
     def _tell_of_a_broken_end(
         self, _kind: object, error: BaseException | None, _trace: object
     ) -> None:
-        """Say what no row can: the journal that would hold it may be what is broken (F56)."""
+        """Say what no row can: the journal that would hold it may be what is broken (F56).
+
+        Only of a hedge that may have traded, and that no other engine runs.
+        """
         if not isinstance(error, Exception):
             return
         known = isinstance(error, HedgeError)
-        why = f"{type(error).__name__}: {error}" if known else type(error).__name__
+        why = _said(error) if known else type(error).__name__
         code = error.exit_code if isinstance(error, HedgeError) else HedgeError.exit_code
         text = f"the engine has stopped (exit {code}), and nobody looks after it: {why}"
         for name in self.plan.names:
-            self._tell_alarm("STOPPED", name, text)
+            elsewhere = held_elsewhere(self.plan.state_dir / name / LOCK_NAME)
+            if self._openings.lived(name) and not elsewhere:
+                self._tell_alarm("STOPPED", name, text)
 
     def _tell_alarm(self, key: str, hedge: str, text: str) -> None:
         """Tell every target what stands in no journal; of each hedge by itself."""
@@ -207,7 +213,7 @@ class App:
         """Take the places to listen at before a hedge begins: none ends because one is taken."""
         api = StatusApi(
             self,
-            hedges=(),
+            hedges=self.plan.names,
             runtime_dir=self.plan.runtime_dir,
             index_dirs=client.index_directories(self.plan.state_dir),
             metrics_listen=self.plan.resolved.settings.metrics.listen,
@@ -218,14 +224,12 @@ class App:
 
     async def _until_ended(self, api: StatusApi) -> int:
         supervisor = self._supervisor
-        self._api = api
-        for name in self.sessions:
-            api.add(name)
+        self._running = True
         await api.start()
         supervisor.start("status api", api.serve())
-        hurried = self.plan.speed == "max"
+        unpaced = self.plan.speed == "max"
         ticker = Ticker(
-            self.sessions.values(), self._clock, self._notify, self._say, hurried=hurried
+            self.sessions.values(), self._clock, self._notify, self._say, unpaced=unpaced
         )
         tick_ms = self.plan.resolved.settings.run.tick_ms
         supervisor.start("tick", ticker.run(tick_ms * MS))
@@ -236,6 +240,9 @@ class App:
         self._notify.ready(self._how_many())
         ended = await supervisor.run()
         self._notify.stopping()
+        if isinstance(ended.error, JournalError):
+            for session in self.sessions.values():  # none of them is looked after any more
+                session.fail(ended.error)
         if ended.error is not None and not isinstance(ended.error, SystemExit):
             raise InvariantBroken(ended.text) if ended.broken else ended.error
         return ended.exit_code
@@ -341,7 +348,7 @@ class App:
     def absent(self) -> dict[str, str]:
         waits = dict.fromkeys(self._openings.waiting, "not started: waits for its venues")
         failed = {
-            name: self._redactor.text(f"not started: {type(error).__name__}: {error}")
+            name: self._redactor.text(f"not started: {_said(error)}")
             for name, error in self._openings.failed.items()
         }
         return waits | failed
@@ -450,6 +457,10 @@ class App:
                 quantity=None,
                 by="signal",
             )
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 REFUSALS = ("NOT_ADOPTED", "NOTHING_TO_ADOPT", "BELOW_MINIMUM", "NOTIONAL_ABOVE_MAX", "STOPPING")

@@ -1,8 +1,14 @@
-"""An open hedge goes on only with the instruments and on the accounts it was opened with."""
+"""A hedge goes on with the instruments and on the accounts it was opened with, by fresh ids."""
 
+from hedge.config.values import VenueRef
 from hedge.decide.engine import Engine
 from hedge.decide.terms import HedgeTerms
 from hedge.errors import SafetyRefusal
+from hedge.model.numbers import MINUTE
+from hedge.runtime.roles_open import Roles
+from hedge.runtime.whose import whose
+
+EPOCH_DIGITS = slice(6, 10)
 
 
 def holds(engine: Engine) -> bool:
@@ -27,9 +33,24 @@ def same_instruments(terms: HedgeTerms, before: HedgeTerms | None, engine: Engin
             )
 
 
-def same_accounts(terms: HedgeTerms, before: HedgeTerms | None, engine: Engine) -> None:
-    """Refuse to look for an open hedge on another account, or on a testnet: it would seem lost."""
-    if before is None or not holds(engine):
+def _may_have_forgotten(engine: Engine, boot_id: str) -> bool:
+    """Return whether orders may be out of which nothing is written but the leases of their ids.
+
+    A machine that dies takes the last rows along. Behind the end of a run nothing was sent.
+    """
+    books = engine.books
+    died = books.boot_id not in {"", boot_id} and not books.ended
+    return died and any(book.lease_wished_to > book.sequence for book in engine.leg_books())
+
+
+def same_accounts(
+    terms: HedgeTerms, before: HedgeTerms | None, engine: Engine, boot_id: str
+) -> None:
+    """Refuse to look for an open hedge on another account, or on a testnet: it would seem lost.
+
+    ``boot_id`` names this boot of the machine.
+    """
+    if before is None or not (holds(engine) or _may_have_forgotten(engine, boot_id)):
         return
     for now, then in ((terms.spot, before.spot), (terms.futures, before.futures)):
         if then.account and now.account != then.account:
@@ -38,3 +59,19 @@ def same_accounts(terms: HedgeTerms, before: HedgeTerms | None, engine: Engine) 
                 f" of {now.instrument.venue}, not on {now.account}; unwind it there, or name the"
                 " other hedge otherwise"
             )
+
+
+async def epoch_seen(roles: Roles, refs: tuple[VenueRef, VenueRef], engine: Engine) -> int:
+    """Return the highest epoch of our ids that the venues still show (R14)."""
+    terms = engine.terms
+    seen = [0]
+    for ref, gateway, leg in zip(
+        refs, (roles.spot_gateway, roles.futures_gateway), (terms.spot, terms.futures), strict=True
+    ):
+        symbol = leg.instrument.symbol
+        with whose(ref):
+            ids = [order.client_order_id for order in await gateway.read_open_orders(symbol)]
+            fills = await gateway.read_fills(symbol, engine.now - MINUTE)
+        ids += [fill.client_order_id for fill in fills]
+        seen += [int(one[EPOCH_DIGITS], 16) for one in ids if one.startswith(terms.prefix)]
+    return max(seen)

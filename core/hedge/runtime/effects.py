@@ -30,7 +30,7 @@ READ_TIMEOUT = 20 * SECOND
 EQUITY_TIMEOUT = 10 * SECOND
 EQUITY_APART = 2 * SECOND
 QUOTES_APART = SECOND // 4
-WITHDRAW_S = 5
+CANCELS_S = 5
 """How long the end of a failed journal waits for its cancels."""
 TASKS_MAX = 64
 """More than this many requests under way at once is a bug: two legs make at most a handful."""
@@ -72,6 +72,8 @@ class Effects:
         }
         self._at_once = AtOnce()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._cancels: dict[str, asyncio.Task[OrderReport]] = {}
+        """By id, those of an end without a journal."""
         self._timer: TimerHandle | None = None
         self._equity_asked = ""
         self._closed = False
@@ -97,17 +99,18 @@ class Effects:
             case _:
                 pass  # only for the books
 
-    async def withdraw(self, order_ids: Iterable[str]) -> None:
-        """Cancel spot orders without a row: beside a journal that failed nobody hedges their fills.
+    def cancel_spot(self, order_ids: Iterable[str]) -> None:
+        """Begin to cancel spot orders, each once and without a row; `close` waits for the answers.
 
         A cancel only takes risk away, and the next start reads what came of it at the venue.
         """
         cancel = self._roles.spot_gateway.cancel_order
         symbol = self._terms.spot.instrument.symbol
-        asked = [asyncio.ensure_future(cancel(symbol, one)) for one in order_ids]
-        if asked:
-            await asyncio.wait(asked, timeout=WITHDRAW_S)
-        await put_down(asked)
+        for one in order_ids:
+            if one not in self._cancels:
+                work = cancel(symbol, one)
+                name = f"the cancel of {one}"
+                self._cancels[one] = asyncio.get_running_loop().create_task(work, name=name)
 
     async def close(self) -> None:
         """Stop the timer and give up what is under way; its outcome is for the next start."""
@@ -115,9 +118,11 @@ class Effects:
         if self._timer is not None:
             self._timer.cancel()
         self._at_once.close()
+        if self._cancels:
+            await asyncio.wait(self._cancels.values(), timeout=CANCELS_S)
         for task in self._tasks:
             task.set_name(f"a request of {self._terms.name}")
-        await put_down(self._tasks)
+        await put_down([*self._tasks, *self._cancels.values()])
 
     # -- orders ----------------------------------------------------------------------------------
 

@@ -8,13 +8,22 @@ from hedge.decide import events as e
 KILL_FILES = {"FREEZE": e.Verb.FREEZE, "LOCK": e.Verb.LOCK}
 
 
-def lying(directory: Path) -> Iterator[str]:
-    """Yield the names of the kill files that lie in a hedge's directory."""
-    return (name for name in KILL_FILES if (directory / name).exists())
+class KillFiles:
+    """The kill files of one hedge, and which of them have been heeded."""
 
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._heeded: set[str] = set()
 
-def asked_by(name: str, at: int) -> e.OperatorAsked:
-    """Return what a kill file of this name asks for."""
-    return e.OperatorAsked(
-        at=at, verb=KILL_FILES[name], request_id=f"file:{name}:{at}", by=f"the file {name}"
-    )
+    def requests(self, at: int, *, held: bool) -> Iterator[e.OperatorAsked]:
+        """Yield what the files that are there ask for; ``held``: what they asked for stands.
+
+        A file holds for as long as it is there: what `clear` took away is asked for again.
+        """
+        for name, verb in KILL_FILES.items():
+            if not (self._directory / name).exists():
+                self._heeded.discard(name)
+            elif not (held and name in self._heeded):
+                self._heeded.add(name)
+                by, request_id = f"the file {name}", f"file:{name}:{at}"
+                yield e.OperatorAsked(at=at, verb=verb, request_id=request_id, by=by)

@@ -54,6 +54,10 @@ class Openings:
         """The hedges that have neither begun nor failed."""
         return tuple(name for name, task in self._tasks.items() if not task.done())
 
+    def lived(self, name: str) -> bool:
+        """Return whether a hedge may have traded, now or before."""
+        return self._sessions[name].lived
+
     async def begin(self) -> None:
         """Start them all; return when one runs, and in virtual time when all are through.
 

@@ -1,9 +1,8 @@
 """What a key may do, judged before anything is sent: it must trade, and should do nothing else."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from hedge.config.settings import AccountSettings
@@ -12,15 +11,17 @@ from hedge.errors import Limited, Refused, redacted
 from hedge.model.numbers import DAY, HOUR
 from hedge.roles import AccountCheck, Clock, KeyRights
 from hedge.runtime.supervise import ended
+from hedge.runtime.whose import whose
 from hedge.runtime.words import utc
 
 log = logging.getLogger(__name__)
 NO_ACCOUNT = AccountSettings()
-SOON = 14 * DAY
+ENDS_SOON = 14 * DAY
 """How long before its end a key is spoken of (safety F47)."""
-EVERY, AFTER_FAILURE = DAY, HOUR
-LOOK_S = 60
-"""How long a daily look may take."""
+LOOK_EVERY, LOOK_AGAIN = DAY, HOUR
+"""How long after a look the next one comes, and after one that failed."""
+UNREAD_MAX = 2 * DAY
+LOOK_TIMEOUT_S = 60
 Read = Callable[[Callable[[], Coroutine[Any, Any, KeyRights]]], Coroutine[Any, Any, KeyRights]]
 
 
@@ -31,6 +32,8 @@ class Findings(NamedTuple):
     """Why it must not begin."""
     endings: tuple[str, ...] = ()
     """Which keys end soon."""
+    unread: str = ""
+    """Why nothing could be found."""
 
 
 class _Key(NamedTuple):
@@ -66,7 +69,7 @@ class Keys:
                 rights = await read(check.read_key_rights)
             objected += objections(ref, rights, account, environment)
             ends_at = rights.expires_at
-            if ends_at is not None and ends_at - self._clock.now() < SOON:
+            if ends_at is not None and ends_at - self._clock.now() < ENDS_SOON:
                 ending.append(
                     f"{ref}: the key ends on {utc(ends_at)[:10]}; renew it at the venue, or put"
                     f" another in its place (accounts.{ref.account_name}) and start again"
@@ -75,19 +78,28 @@ class Keys:
 
     async def watch(self, tell: Callable[[Findings], None]) -> None:
         """Judge them each day, and ``tell``; a venue that refuses a key objects to it."""
-        pause = EVERY
+        pause, looked_at = LOOK_EVERY, self._clock.now()
         while True:
             await self._clock.sleep_until(self._clock.now() + pause)
-            look = ended("a look at the keys", self.judge(_once), within_s=LOOK_S)
-            (found,) = await asyncio.gather(look, return_exceptions=True)
-            if isinstance(found, Refused) and not isinstance(found, Limited):
-                found = Findings(objections=(redacted(str(found)),))
-            pause = EVERY if isinstance(found, Findings) else AFTER_FAILURE
-            if isinstance(found, Findings):
-                tell(found)
-            else:
-                what = redacted(f"{type(found).__name__}: {found}")
-                log.warning("the keys were not looked at, again in an hour: %s", what)
+            found = await self._look()
+            pause = LOOK_AGAIN if found.unread else LOOK_EVERY
+            if not found.unread:
+                looked_at = self._clock.now()
+            elif self._clock.now() - looked_at < UNREAD_MAX:
+                continue
+            tell(found)
+
+    async def _look(self) -> Findings:
+        look = ended("a look at the keys", self.judge(_once), within_s=LOOK_TIMEOUT_S)
+        # Whatever a plugin makes of it: a hedge that runs does not end for a key's rights.
+        (found,) = await asyncio.gather(look, return_exceptions=True)
+        if isinstance(found, Findings):
+            return found
+        if isinstance(found, Refused) and not isinstance(found, Limited):
+            return Findings(objections=(redacted(str(found)),))
+        why = redacted(f"{type(found).__name__}: {found}")
+        log.warning("the keys were not looked at, again in an hour: %s", why)
+        return Findings(unread=f"for two days nobody could say what the keys may do: {why}")
 
 
 async def _once(read: Callable[[], Coroutine[Any, Any, KeyRights]]) -> KeyRights:
@@ -121,14 +133,3 @@ def objections(
             f" venue, or set {name}.allow_any_ip"
         )
     return tuple(found)
-
-
-@contextlib.contextmanager
-def whose(ref: VenueRef) -> Iterator[None]:
-    """Name the account in what its venue refuses: there may be several at one venue."""
-    try:
-        yield
-    except Refused as error:
-        if ref.account:
-            error.args = (f"{error} (account {ref.account})",)
-        raise

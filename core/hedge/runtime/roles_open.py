@@ -23,8 +23,8 @@ from hedge.roles import (
     SpotGateway,
     VenueContext,
 )
-from hedge.runtime.rights import whose
 from hedge.runtime.supervise import closed
+from hedge.runtime.whose import whose
 
 TURN = "hedge.turn"
 """Under what key the roles of one connection keep whose turn it is to open it."""

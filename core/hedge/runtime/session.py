@@ -44,16 +44,17 @@ from hedge.model.numbers import MINUTE, SECOND
 from hedge.plugins.host import PluginHost
 from hedge.roles import AccountCheck, Can, Clock, MarketFeed, OrderGateway
 from hedge.runtime import picture
-from hedge.runtime.continuity import holds, same_accounts, same_instruments
+from hedge.runtime.continuity import epoch_seen, holds, same_accounts, same_instruments
 from hedge.runtime.effects import Effects
 from hedge.runtime.hurried import hurried
-from hedge.runtime.kill import asked_by, lying
+from hedge.runtime.kill import KillFiles
 from hedge.runtime.pump import Pump
 from hedge.runtime.recorder import Recorder
-from hedge.runtime.rights import Findings, Keys, whose
+from hedge.runtime.rights import Findings, Keys
 from hedge.runtime.roles_open import Roles, open_roles
 from hedge.runtime.sinks import account_sink, market_sink
 from hedge.runtime.snapshot import HedgeSnapshot
+from hedge.runtime.whose import whose
 
 T = TypeVar("T")
 RESTARTS_MAX = 3
@@ -68,7 +69,6 @@ SYNC_S = 10
 """How long the row of an end may take to be on the disk."""
 PROJECT_EVERY = 2_000
 """Rows between two inline projections when time is virtual."""
-EPOCH_DIGITS = slice(6, 10)
 OWNERS = "hedge.owners"
 """Under what key the hedges of one process keep which of them owns what on an account."""
 
@@ -105,7 +105,7 @@ class Session:
         self._committer: Committer
         self._effects: Effects
         self._keys = Keys(clock)
-        self._unrecorded = False
+        self._kill_files = KillFiles(self.directory)
         self.lived = (self.directory / LOG_NAME).exists()
         """Whether this hedge may have traded before; known for sure once it is open."""
         self.say: Callable[[str], None] = lambda _: None
@@ -150,7 +150,7 @@ class Session:
         if self._clock.virtual:
             self._clock.begin_at(last_at)
         same_instruments(terms, before, self.engine)
-        same_accounts(terms, before, self.engine)
+        same_accounts(terms, before, self.engine, self._boot())
         self._findings = await self._judge_keys()
         futures = terms.futures.instrument.symbol
         self._unprepared = await self._prepare(futures, terms.limits.leverage)
@@ -348,7 +348,8 @@ class Session:
         restored = restored_mark(self.directory) is not None
         if restored or self.lived:
             # A log may have been cut without anybody saying so; the venues remember our ids.
-            epoch = max(epoch, await self._read(self._epoch_seen) + 1)
+            refs = (self.settings.spot_ref, self.settings.futures_ref)
+            epoch = max(epoch, await self._read(partial(epoch_seen, roles, refs, self.engine)) + 1)
         feed(
             e.EngineStarted(
                 at=clock.now(),
@@ -362,22 +363,23 @@ class Session:
             self.log.sync()
             clear_restored_mark(self.directory)
         self._restarts()
-        for name in lying(self.directory):  # not first with the first tick: an order may precede it
-            self.ask(asked_by(name, clock.now()))
+        self.heed_kill_files()  # not first with the first tick: an order may precede it
         self._tell_keys(self._findings)
         if self._unprepared:
             self._alarm("NOT_PREPARED", "page", self._unprepared)
         spot, futures = terms.spot.instrument.symbol, terms.futures.instrument.symbol
-        short = (Leg.FUTURES, futures)
+        long, short = (Leg.SPOT, spot), (Leg.FUTURES, futures)
         # To begin to listen is to read: a listing, the last settlement.
-        for listen in (
-            partial(roles.spot_feed.listen, spot, market_sink(Leg.SPOT, spot, clock, feed)),
-            partial(roles.futures_feed.listen, futures, market_sink(*short, clock, feed)),
-            partial(roles.spot_gateway.listen, spot, account_sink(Leg.SPOT, spot, clock, feed)),
-            partial(roles.futures_gateway.listen, futures, account_sink(*short, clock, feed)),
-            partial(roles.funding.listen, futures, market_sink(*short, clock, feed)),
+        at, to = self.settings.spot_ref, self.settings.futures_ref
+        for ref, listen in (
+            (at, partial(roles.spot_feed.listen, spot, market_sink(*long, clock, feed))),
+            (to, partial(roles.futures_feed.listen, futures, market_sink(*short, clock, feed))),
+            (at, partial(roles.spot_gateway.listen, spot, account_sink(*long, clock, feed))),
+            (to, partial(roles.futures_gateway.listen, futures, account_sink(*short, clock, feed))),
+            (to, partial(roles.funding.listen, futures, market_sink(*short, clock, feed))),
         ):
-            await self._read(listen)
+            with whose(ref):
+                await self._read(listen)
         self.lived = True
         feed(
             e.ActionAsked(
@@ -402,6 +404,8 @@ class Session:
             self._alarm("KEY_RIGHTS", "page", "; ".join(found.objections))
         if found.endings:
             self._alarm("KEY_EXPIRES", "alarm", "; ".join(found.endings))
+        if found.unread:
+            self._alarm("KEY_UNREAD", "warning", found.unread)
 
     def _restarts(self) -> None:
         """More than three restarts in ten minutes: start LOCKED and let a person look."""
@@ -418,23 +422,14 @@ class Session:
                 )
             )
 
-    async def _epoch_seen(self) -> int:
-        """Return the highest epoch of our ids that the venues still show (R14)."""
-        prefix = self.engine.terms.prefix
-        seen = [0]
-        for gateway, leg in (
-            (self.roles.spot_gateway, self.engine.terms.spot),
-            (self.roles.futures_gateway, self.engine.terms.futures),
-        ):
-            symbol = leg.instrument.symbol
-            ids = [order.client_order_id for order in await gateway.read_open_orders(symbol)]
-            fills = await gateway.read_fills(symbol, self.engine.now - MINUTE)
-            ids += [fill.client_order_id for fill in fills]
-            seen += [int(one[EPOCH_DIGITS], 16) for one in ids if one.startswith(prefix)]
-        return max(seen)
-
     def ask(self, event: e.OperatorAsked) -> None:
         self.pump.feed(event)
+
+    def heed_kill_files(self) -> None:
+        """Ask for what the files FREEZE and LOCK in the hedge's directory ask for."""
+        held = "OPERATOR" in self.engine.books.trips
+        for request in self._kill_files.requests(self._clock.now(), held=held):
+            self.ask(request)
 
     def snapshot(self) -> HedgeSnapshot:
         return picture.snapshot(
@@ -469,14 +464,17 @@ class Session:
     def fail(self, error: BaseException) -> None:
         """The journal, an invariant or a callback of ours broke: no order is sent any more."""
         self.pump.failed = True
-        self._unrecorded = isinstance(error, JournalError)
+        if isinstance(error, JournalError):
+            self.cancel_resting()
         if not self.ended.done():
             known = isinstance(error, Exception)
             self.ended.set_exception(error if known else HedgeError(repr(error)))
 
+    def cancel_resting(self) -> None:
+        """Leave no spot order at the venue: without a journal nobody hedges its fills."""
+        self._effects.cancel_spot(list(self.engine.books.spot.open))
+
     async def close(self) -> None:
-        if self._unrecorded:
-            await self._effects.withdraw(list(self.engine.books.spot.open))
         await self._stack.aclose()
         if self.ended.done() and not self.ended.cancelled():
             self.ended.exception()  # whoever awaited it has it; nobody else is to be told

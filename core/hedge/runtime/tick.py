@@ -7,8 +7,7 @@ from pathlib import Path
 from hedge.decide import events as e
 from hedge.model.numbers import MS, SECOND
 from hedge.roles import Clock
-from hedge.runtime.host import free_bytes, resident_bytes
-from hedge.runtime.kill import KILL_FILES, asked_by, lying
+from hedge.runtime.machine import free_bytes, resident_bytes
 from hedge.runtime.sdnotify import SdNotify
 from hedge.runtime.session import Session
 
@@ -31,7 +30,7 @@ REMIND_EVERY = 15 * 60 * SECOND
 class Ticker:
     """Once a tick, and each `PULSE_MAX` at the least, for all ``sessions`` of that moment.
 
-    Not where time is ``hurried`` beyond any pace: there a tick would mean nothing.
+    Not where time is ``unpaced``: there a tick would mean nothing.
     """
 
     def __init__(
@@ -41,11 +40,11 @@ class Ticker:
         notify: SdNotify,
         say: Callable[[str], None],
         *,
-        hurried: bool = False,
+        unpaced: bool = False,
         free: Callable[[Path], tuple[int, int]] = free_bytes,
         resident: Callable[[], int] = resident_bytes,
     ) -> None:
-        self._hurried = hurried
+        self._unpaced = unpaced
         self._free = free
         self._resident = resident
         self._began_at = clock.now()
@@ -56,10 +55,9 @@ class Ticker:
         self._notify = notify
         self._measured_at = 0
         self._reminded_at = clock.now()
-        self._killed: set[tuple[str, str]] = set()
 
     async def run(self, tick: int) -> None:
-        if self._hurried:
+        if self._unpaced:
             await asyncio.get_running_loop().create_future()
         while True:
             due = self._clock.now() + min(tick, PULSE_MAX)
@@ -68,7 +66,7 @@ class Ticker:
             measuring = self._clock.now() - self._measured_at >= MEASURE_EVERY
             for session in self._sessions:
                 if not session.ended.done():
-                    self._kill_files(session)
+                    session.heed_kill_files()
                     if measuring:
                         self._disk(session)
             if measuring:
@@ -100,18 +98,6 @@ class Ticker:
             for alarm in session.engine.books.alarms.values():
                 if not (alarm.settled or alarm.acknowledged):
                     self._say(f"{session.name}: still: {alarm.level} {alarm.key}: {alarm.text}")
-
-    def _kill_files(self, session: Session) -> None:
-        there = set(lying(session.directory))
-        for name in KILL_FILES:
-            mark = (session.name, name)
-            # While the file lies there it holds: what `clear` took away is asked for again.
-            held = "OPERATOR" in session.engine.books.trips
-            if name in there and not (mark in self._killed and held):
-                self._killed.add(mark)
-                session.ask(asked_by(name, self._clock.now()))
-            elif name not in there:
-                self._killed.discard(mark)
 
     def _disk(self, session: Session) -> None:
         free, total = self._free(session.directory)

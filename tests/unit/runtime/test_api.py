@@ -363,8 +363,6 @@ def test_only_we_can_reach_the_socket_and_the_index(tmp_path: Path) -> None:
             assert stat.S_IMODE(path.stat().st_mode) == mode
         entry = client.find("btc", [tmp_path])
         assert (entry.pid, entry.socket) == (os.getpid(), str(api.socket_path))
-        api.remove("btc")
-        assert client.entries([tmp_path]) == []
 
     serve(tmp_path, FakePort(), scenario)
     assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []

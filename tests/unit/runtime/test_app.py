@@ -10,6 +10,8 @@ import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +22,7 @@ from hedge.config.layers import Flags
 from hedge.config.plan import RunPlan
 from hedge.config.resolver import resolve
 from hedge.decide import commands as c
-from hedge.decide.events import Verb
+from hedge.decide.events import OperatorAsked, Verb
 from hedge.decide.mode import Trip
 from hedge.errors import (
     ConfigError,
@@ -176,6 +178,62 @@ def test_who_is_told_of_alarms_is_told_of_an_end_that_no_journal_can_hold(tmp_pa
     told = [one for one in phone.heard if "JournalError: the disk of first is full" in one.text]
     assert {(one.hedge, one.level) for one in told} == {("first", "alarm"), ("second", "alarm")}
     assert all("exit 12" in one.text for one in told)
+
+
+def test_an_engine_that_finds_another_at_work_tells_nobody_that_nobody_is(tmp_path):
+    """A line that is typed twice ends in one line on the terminal, and troubles no phone."""
+    phone = Phone()
+
+    async def act(app: App) -> None:
+        plan = replace(app.plan, runtime_dir=tmp_path / "other")
+        host = load_plugins(["sim"], venues=plan.resolved.settings.venues)
+        host.register(phone, "phone")
+        with pytest.raises(LockHeld):
+            await App(plan, host, app._clock, Redactor()).run()
+        for session in app.sessions.values():
+            session.ask(OperatorAsked(at=app.now(), verb=Verb.STOP, request_id=session.name))
+
+    assert live(tmp_path, act, phone=Phone()) == 0
+    assert not [one for one in phone.heard if "nobody looks" in one.text]
+
+
+def test_a_line_that_never_began_anything_troubles_no_phone(tmp_path):
+    phone = Phone()
+    with pytest.raises(ConfigError, match="SYMBOL_UNKNOWN"):
+        live(tmp_path, never, CONFIG.replace("BTC/USDT", "XYZ/USDT"), phone=phone)
+    assert not [one for one in phone.heard if "nobody looks" in one.text]
+
+
+def test_an_end_without_a_journal_leaves_no_order_of_any_hedge(tmp_path, monkeypatch):
+    cancelled = []
+
+    async def act(app: App) -> None:
+        sessions = app.sessions
+        for name, session in sessions.items():
+            gateway = session.roles.spot_gateway
+            monkeypatch.setattr(gateway, "cancel_order", noting(name, gateway.cancel_order))
+            app.ask(
+                name, verb=Verb.SCALE, request_id=f"{name} builds", subject="",
+                usd=Decimal(1500), quantity=None, by="",
+            )  # fmt: skip
+        while not all(  # noqa: ASYNC110 - nobody says when an order rests; the time is virtual
+            one.engine.books.spot.open for one in sessions.values()
+        ):
+            await asyncio.sleep(0.01)
+        resting.extend((name, *one.engine.books.spot.open) for name, one in sessions.items())
+        sessions["first"].fail(JournalError("the disk is full"))
+
+    def noting(name, cancel):
+        async def noted(symbol, order_id):
+            cancelled.append((name, order_id))
+            return await cancel(symbol, order_id)
+
+        return noted
+
+    resting: list[tuple[str, ...]] = []
+    with pytest.raises(JournalError):
+        live(tmp_path, act)
+    assert sorted(cancelled) == sorted(resting)
 
 
 def test_each_hedge_that_cannot_begin_is_told_by_itself(tmp_path):

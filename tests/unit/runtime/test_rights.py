@@ -89,6 +89,15 @@ def test_a_key_is_looked_at_each_day_and_an_hour_after_a_look_that_failed():
     assert told[3][1].objections == ("bybit 10003: no such key (account carry)",)
 
 
+def test_keys_that_nobody_can_read_are_said_after_two_days():
+    check = Check(SOUND, *[Unreachable("no answer")] * 30, SOUND)
+    told = told_within(4, check)
+    unread = [when for when, found in told if found.unread]
+    assert [when for when, found in told if not found.unread] == [(1, 0), (3, 6)]
+    assert unread == [(3, hour) for hour in range(6)]
+    assert "Unreachable" in told[1][1].unread
+
+
 def test_every_combination():
     yes_no = (False, True)
     for trade, withdraw, bound, allow, anywhere, where in product(

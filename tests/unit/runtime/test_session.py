@@ -22,7 +22,7 @@ from hedge.decide import events as e
 from hedge.decide.mode import Trip
 from hedge.decide.rows import Row
 from hedge.errors import JournalError, SafetyRefusal
-from hedge.journal import REAL, AppendFile, RealDisk, read_rows
+from hedge.journal import REAL, AppendFile, RealDisk, boot_id, read_rows
 from hedge.model import PositionMode
 from hedge.model.numbers import MS, SECOND
 from hedge.plugins.host import load_plugins
@@ -80,6 +80,7 @@ def live(
     then: Callable[[Session, int], None] = lambda _session, _at: None,
     seconds: int = 10,
     say: Callable[[str], None] = lambda _: None,
+    boot: str = "",
 ) -> Decimal:
     """Open the hedge, let it stop after ``seconds``, and return the coins it held then.
 
@@ -94,7 +95,7 @@ def live(
     async def main() -> Decimal:
         clock = VirtualClock(loop)
         host = load_plugins(["sim"], venues=resolved.settings.venues)
-        session = Session("one", plan, host, clock)
+        session = Session("one", plan, host, clock, boot=lambda: boot or boot_id())
         session.say = say
         try:
             await session.open({})
@@ -156,7 +157,7 @@ def test_a_quiet_day_of_a_hurried_run_tells_of_nothing_old(tmp_path):
 
 def test_a_key_that_is_given_more_rights_while_the_hedge_runs_is_told(tmp_path, monkeypatch):
     """In real time, with days of a few milliseconds."""
-    monkeypatch.setattr(rights, "EVERY", 5 * MS)
+    monkeypatch.setattr(rights, "LOOK_EVERY", 5 * MS)
     plan, resolved = planned(tmp_path, speed="real")
 
     async def may_withdraw() -> KeyRights:
@@ -270,6 +271,19 @@ def test_an_order_that_may_still_fill_is_not_looked_for_on_another_account(tmp_p
     assert live(tmp_path) == 0, "and settles it where it was"
 
 
+def test_an_order_whose_row_died_with_its_machine_is_not_looked_for_on_another_account(tmp_path):
+    """What is left of it is the lease of its id; by that it may be out, and it may fill."""
+    assert live(tmp_path, dies_with_an_order=True) == 0
+    path = tmp_path / "one" / "journal.log"
+    lines = path.read_bytes().splitlines(keepends=True)
+    placed = next(n for n, line in enumerate(lines) if b'"PlaceOrder"' in line)
+    path.write_bytes(b"".join(lines[:placed]))
+    with pytest.raises(SafetyRefusal, match=r"on the account sim \(local\)"):
+        live(tmp_path, spot="@other", boot="another")
+    assert live(tmp_path, boot="another") == 0, "and settles it where it was"
+    live(tmp_path, spot="@other", boot="a third: behind the end of a run nothing was sent")
+
+
 @pytest.mark.parametrize(("file", "trip"), [("LOCK", Trip.LOCKED), ("FREEZE", Trip.FREEZE_SPOT)])
 def test_a_kill_file_that_lies_there_before_a_start_holds_from_its_first_moment(
     tmp_path, file, trip
@@ -280,6 +294,9 @@ def test_a_kill_file_that_lies_there_before_a_start_holds_from_its_first_moment(
 
     def look(session: Session, _at: int) -> None:
         assert session.engine.books.trip == trip
+        session.heed_kill_files()
+        asked = [row.entry for row in session.log.rows() if type(row.entry) is e.OperatorAsked]
+        assert [one.by for one in asked if "file" in one.by] == [f"the file {file}"], "once"
         sent.extend(str(row.entry) for row in session.log.rows() if type(row.entry) is c.PlaceOrder)
 
     live(tmp_path, enter_now=True, then=look)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from hedge.errors import HedgeError, SafetyRefusal, UsageError, redacted
+from hedge.errors import HedgeError, NotRunning, SafetyRefusal, UsageError, redacted
 from hedge.model.numbers import SECOND
 from hedge.roles import Clock
 from hedge.runtime import client
@@ -116,15 +116,22 @@ class Desk:
         names = (self._hedge(rest),) if rest else self._door.hedges
         texts = []
         for name in names:
-            if verb == "status":
-                texts.append("\n".join(status_lines(await self._status(name))))
-            else:
-                data = (await self._get("/v1/report", name))["data"]
-                texts.append("\n".join((f"{name}:", *report_lines(data))))
-        return "\n\n".join(texts)
+            try:
+                texts.append("\n".join(await self._lines(verb, name)))
+            except HedgeError as error:  # of one among several: the others have something to say
+                texts.append(str(error) if name in str(error) else f"{name}: {error}")
+        return redacted("\n\n".join(texts))
+
+    async def _lines(self, verb: str, hedge: str) -> Sequence[str]:
+        if verb == "status":
+            return tuple(status_lines(await self._status(hedge)))
+        return (f"{hedge}:", *report_lines((await self._get("/v1/report", hedge))["data"]))
 
     async def _status(self, hedge: str) -> Mapping[str, Any]:
-        shown: Mapping[str, Any] = (await self._get("/v1/status", hedge))["data"]["hedges"][0]
+        data = (await self._get("/v1/status", hedge))["data"]
+        if data["absent"]:
+            raise NotRunning(f"{hedge}: {data['absent'][hedge]}")
+        shown: Mapping[str, Any] = data["hedges"][0]
         return shown
 
     async def _get(self, route: str, hedge: str) -> dict[str, Any]:
