@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
-from hedge.errors import Refused, Unreachable
+from hedge.errors import Refused
 from hedge.model import (
     Instrument,
     Leg,
@@ -73,11 +73,7 @@ class Channel:
             )
             await link.stack.enter_async_context(self.socket)
         elif fresh:
-            for line in self.socket.lines:
-                try:
-                    await self._ask(line, "SUBSCRIBE", fresh)
-                except Unreachable as error:  # the next line has all that is wanted
-                    line.drop(f"a subscription failed: {error}")
+            await self.socket.ask_each(lambda line: self._ask(line, "SUBSCRIBE", fresh))
 
     async def _where(self) -> str:
         return f"{self.url}/stream?streams={'/'.join(self._routes)}"

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from hedge.errors import Malformed, Refused, Unreachable
+from hedge.errors import Malformed, Refused
 from hedge.model import Leg, Quote, StreamAlive, StreamDown, StreamKind, StreamUp
 from hedge.model.numbers import MS, ZERO
 from hedge.roles import Clock
@@ -213,15 +213,12 @@ class PublicStream:
             self._is_open = True
             await self.socket.__aenter__()
         elif wanted:
-            for line in self.socket.lines:
-                try:
-                    await self._replies.subscribe(line, wanted)
-                except Unreachable as error:  # the next line has all that is wanted
-                    line.drop(f"a subscription failed: {error}")
-                except Refused:  # else each new line would be refused with it, for all
-                    for topic in wanted:
-                        self._topics.pop(topic, None)
-                    raise
+            try:
+                await self.socket.ask_each(lambda line: self._replies.subscribe(line, wanted))
+            except Refused:  # else each new line would be refused with it, for all
+                for topic in wanted:
+                    self._topics.pop(topic, None)
+                raise
 
     async def _resubscribe(self, line: Line) -> None:
         await self._replies.subscribe(line, list(self._topics))

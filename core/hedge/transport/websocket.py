@@ -170,10 +170,7 @@ class Socket:
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """Return every open line, the one being made ready included.
-
-        A subscription added later goes to all of them, or a rotation under way would lose it.
-        """
+        """Return every open line, the one being made ready included."""
         return tuple(line for line in self._lines if line.open)
 
     @property
@@ -200,6 +197,19 @@ class Socket:
     def send(self, payload: bytes | bytearray | memoryview) -> None:
         """Send on the ready line; raise `Unreachable` when nothing was sent."""
         self.line.send(payload)
+
+    async def ask_each(self, step: Step) -> None:
+        """Run ``step(line)`` on every open line: a subscription that is added later.
+
+        Asked of one line only, a rotation under way would lose it. A line on which it ends with
+        `Unreachable` is dropped: the next one asks by ``resubscribe`` for all that is wanted. What
+        else it raises goes to the caller.
+        """
+        for line in self.lines:
+            try:
+                await step(line)
+            except Unreachable as error:
+                line.drop(f"a subscription failed: {error}")
 
     def rotate(self, why: str, line: Line | None = None) -> None:
         """Replace the line without a gap: ``serverShutdown``, Bybit's 10019.

@@ -4,10 +4,12 @@ Method: a server on loopback that keeps still; the clock moves only when the tes
 
 import asyncio
 
+import pytest
 from hand_clock import MS, HandClock, run, turns, until, until_after
 from socket_desk import ALIVE, DOWN, UP, Desk, whole
 from ws_server import WsServer, behave, hang_up_unanswered
 
+from hedge.errors import Refused, Unreachable
 from hedge.transport import SocketLimits, TroubleKind
 
 # --- silence
@@ -201,6 +203,31 @@ def test_a_new_line_that_is_about_to_end_as_well_is_replaced_in_its_turn():
             socket.rotate("serverShutdown")
             await until_after(desk.clock, lambda: socket.line.number == 3)
             assert desk.states.count(UP) == 1 and DOWN not in desk.states
+
+    run(main())
+
+
+def test_every_line_is_asked_and_the_one_that_does_not_answer_is_dropped():
+    async def main():
+        async with whole() as desk:
+            socket, asked = desk.socket, []
+            old = socket.line
+            socket.rotate("10019")
+            await until_after(desk.clock, lambda: socket.line is not old)
+
+            async def refused(line):
+                raise Refused("no such topic", code="1")
+
+            async def unanswered_by_the_old(line):
+                asked.append(line.number)
+                if line is old:
+                    raise Unreachable("no reply in time")
+
+            with pytest.raises(Refused):
+                await socket.ask_each(refused)
+            await socket.ask_each(unanswered_by_the_old)
+            assert asked == [1, 2]
+            assert socket.lines == (socket.line,) and "no reply in time" in old.why
 
     run(main())
 
