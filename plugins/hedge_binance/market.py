@@ -46,7 +46,7 @@ class Channel:
         self.socket: Socket | None = None
         self.up = False
         self._told = told
-        self._routes: dict[str, list[Handler]] = {}
+        self._routes: dict[str, Handler] = {}
         self._lead: Line | None = None
         self._timeout_ms = link.settings.read_timeout_ms
         self._calls: Calls[int, wire.StreamFrame] = Calls(
@@ -54,10 +54,12 @@ class Channel:
         )
 
     async def subscribe(self, streams: Mapping[str, Handler]) -> None:
-        """Add streams; the connection is dialled with the first."""
-        fresh = [stream for stream in streams if stream not in self._routes]
-        for stream, handler in streams.items():
-            self._routes.setdefault(stream, []).append(handler)
+        """Add those that are new; the connection is dialled with the first.
+
+        Raise `Refused`: then nothing was added, and the next connection does not ask for it.
+        """
+        fresh = {name: handler for name, handler in streams.items() if name not in self._routes}
+        self._routes |= fresh
         if self.socket is None:
             link = self.link
             self.socket = Socket(
@@ -73,7 +75,12 @@ class Channel:
             )
             await link.stack.enter_async_context(self.socket)
         elif fresh:
-            await self.socket.ask_each(lambda line: self._ask(line, "SUBSCRIBE", fresh))
+            try:
+                await self.socket.ask_each(lambda line: self._ask(line, "SUBSCRIBE", list(fresh)))
+            except Refused:
+                for name in fresh:
+                    del self._routes[name]
+                raise
 
     async def _where(self) -> str:
         return f"{self.url}/stream?streams={'/'.join(self._routes)}"
@@ -103,12 +110,11 @@ class Channel:
 
     def _on_frame(self, line: Line, view: memoryview) -> None:
         frame = parse.stream_frame(bytes(view))
-        handlers = self._routes.get(frame.stream)
-        if handlers is None:
+        handler = self._routes.get(frame.stream)
+        if handler is None:
             self._on_other(line, frame)
         elif line is self._lead or self._takes_the_lead(line):
-            for handler in handlers:
-                handler(frame.data)
+            handler(frame.data)
 
     def _takes_the_lead(self, line: Line) -> bool:
         """While a line is replaced both tell, and the older one's news may be late.
@@ -206,22 +212,30 @@ class Market:
         return Channel(self.link, url, name, self._state)
 
     async def listen(self, listing: Listing, sink: MarketSink) -> None:
-        """Tell quotes, and a perpetual's marks."""
-        self._sinks.append(sink)
-        if self._told_up:
-            sink(_UP)
+        """Tell quotes, and a perpetual's marks.
+
+        Raise `Refused` where the venue refuses a stream; then nothing is told.
+        """
         book = self._books.get(listing.native)
         if book is None:
             book = self._books[listing.native] = Book(self.link, listing, futures=self._futures)
-        book.sinks.append(sink)
-        if len(book.sinks) == 1:
-            name = listing.native.lower()
-            streams = {f"{name}@bookTicker": book.on_ticker, f"{name}@depth5@100ms": book.on_depth}
+        marks = self._marks_of(listing) if self._futures else None
+        hearing = [book.sinks] if marks is None else [book.sinks, marks.sinks]
+        for sinks in hearing:
+            sinks.append(sink)
+        name = listing.native.lower()
+        streams = {f"{name}@bookTicker": book.on_ticker, f"{name}@depth5@100ms": book.on_depth}
+        try:
             await self._book_channel.subscribe(streams)
-        if self._futures:
-            marks = self._marks_of(listing)
-            marks.sinks.append(sink)
-            await self._follow(marks)
+            if marks is not None:
+                await self._follow(marks)
+        except Refused:
+            for sinks in hearing:
+                sinks.remove(sink)
+            raise
+        self._sinks.append(sink)
+        if self._told_up:
+            sink(_UP)
 
     async def listen_marks(self, listing: Listing, seen: MarkSeen) -> None:
         """Hand the mark price's frames to the funding source."""
@@ -233,9 +247,8 @@ class Market:
         return self._marks.setdefault(listing.native, Marks(listing))
 
     async def _follow(self, marks: Marks) -> None:
-        if len(marks.sinks) + len(marks.seen) == 1:
-            name = marks.listing.native.lower()
-            await self._mark_channel.subscribe({f"{name}@markPrice@1s": marks.on_mark})
+        name = marks.listing.native.lower()
+        await self._mark_channel.subscribe({f"{name}@markPrice@1s": marks.on_mark})
 
     def _state(self, _: Channel, news: object) -> None:
         """Say up when all that was dialled is up, down when the first of it goes."""

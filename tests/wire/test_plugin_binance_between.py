@@ -17,7 +17,7 @@ from desks import PERP, SPOT
 from servers import in_process
 from yarl import URL
 
-from hedge.errors import Unreachable
+from hedge.errors import Refused, Unreachable
 from hedge.model import (
     FundingPayment,
     Leg,
@@ -109,6 +109,32 @@ def test_a_subscription_that_is_not_answered_is_made_on_another_connection():
             (other,) = [one for one in symbols if one != SPOT]
             await it.spot_feed.listen(other, news.append)
             await it.until(lambda: len(raw.lines) == 2)
+
+    run(work)
+
+
+def test_a_subscription_that_is_refused_costs_the_others_nothing():
+    async def told(_, line, message):
+        bad = any(name.startswith("pad") for name in message.get("params") or [])
+        answer = {"error": {"code": 2, "msg": "Invalid request"}} if bad else {"result": None}
+        await line.send_json(answer | {"id": message["id"]})
+
+    async def work():
+        raw, news, more = Raw(told), [], []
+        async with (
+            serving(raw.handle) as where,
+            desk(Leg.SPOT, server={"padding": 1}, spot_stream_url=f"ws://{where}") as it,
+        ):
+            await it.spot_feed.listen(SPOT, news.append)
+            await it.until(lambda: StreamUp in map(type, news))
+            symbols = [one.symbol for one in await it.spot_feed.read_instruments()]
+            (other,) = [one for one in symbols if one != SPOT]
+            for _ in range(2):  # who tries again is not told that all is well
+                with pytest.raises(Refused, match="Invalid request"):
+                    await it.spot_feed.listen(other, more.append)
+            await raw.lines[0].close()
+            await it.until(lambda: [type(one) for one in news].count(StreamUp) == 2)
+            assert not more
 
     run(work)
 
