@@ -183,12 +183,12 @@ class Cold:
 
     # -- the clock -------------------------------------------------------------------------------
 
-    async def read_clock(self, *, urgent: bool = False) -> int:
+    async def read_clock(self) -> int:
         """Return the venue's time (ns), and learn the offset by it."""
         client = self._open()
         sent = self._clock.now()
         call = client.futures_time if self._futures else client.get_server_time
-        found = _server_time(await self._read(lambda _: call(), 1, urgent=urgent))
+        found = _server_time(await self._read(lambda _: call(), 1))
         self.learn_clock(sent, found.server_time)
         return found.server_time * MS
 
@@ -197,12 +197,12 @@ class Cold:
         self._asked_at = now = self._clock.now()
         self.offset.learn(sent=sent, received=now, server_at=server_ms * MS)
 
-    async def _fresh_clock(self, *, urgent: bool = False) -> None:
-        """Signed requests need the venue's time; without an answer the last offset serves."""
+    async def _fresh_clock(self) -> None:
+        """Signed reads need the venue's time; without an answer the last offset serves."""
         if self.offset.known and self._clock.now() - self._asked_at <= 3 * CLOCK_EVERY:
             return
         try:
-            await self.read_clock(urgent=urgent)
+            await self.read_clock()
         except (VenueError, Malformed):
             if not self.offset.known:
                 raise
@@ -217,7 +217,7 @@ class Cold:
         Raise `Unreachable` without a usable answer, `Refused`, `Limited`, or `Missing` (-2013).
         """
         if signed:
-            await self._fresh_clock(urgent=urgent)
+            await self._fresh_clock()
         return _decode(kind, await self._read(ask, weight, urgent=urgent))
 
     async def _read(self, ask: Ask, weight: int, *, urgent: bool = False) -> Any:
@@ -250,12 +250,14 @@ class Cold:
     ) -> T | None:
         """Ask for a change, once; None where the venue answered with a code in ``fine``.
 
+        An offset that is known serves, however old: to ask first could use up the time that the
+        core gives a cancel. It is asked for all the time beside.
         Raise `Unreachable` when nothing left this machine, `OutcomeUnknown` when nobody knows.
         """
         client = self._open()
         self.check_open()
-        if not stamped_already:
-            await self._fresh_clock(urgent=True)
+        if not (stamped_already or self.offset.known):
+            await self.read_clock()
         self.budget.try_take({WEIGHT: weight}, urgent=True)
         try:
             body = await ask(client)
