@@ -1,9 +1,12 @@
 """`AccountCheck`: what the key may do, how far the clocks are apart, what trading costs."""
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
+from hedge.errors import Malformed
 from hedge.model import Leg
+from hedge.model.numbers import DAY, MS, SECOND
 from hedge.roles import FeeRates, KeyRights, VenueContext
 from hedge_ccxt.listing import number
 from hedge_ccxt.parse import at_path
@@ -12,6 +15,8 @@ from hedge_ccxt.venue import Role
 
 YES = frozenset({"true", "1"})
 NO_ADDRESS = frozenset({"", "*", "0.0.0.0/0", "false", "none", "[]"})
+NEVER = 365 * DAY
+"""A key that does not end carries no end, or one in the epoch's year (Bybit)."""
 
 
 class Check(Role):
@@ -63,7 +68,19 @@ def rights_of(rights: Rights, answer: Any, legs: Collection[Leg]) -> KeyRights:
         trade=writes and (all(found) if legs else any(found)),
         withdraw=bool(held & set(rights.withdraw)),
         ip_bound=bool(address - NO_ADDRESS) if rights.ip else None,
+        expires_at=_end(at_path(answer, rights.ends)) if rights.ends else None,
     )
+
+
+def _end(found: Any) -> int | None:
+    """Return ns of a venue's ms, or of its date."""
+    text = str(found or 0)
+    try:
+        date = None if text.isdecimal() else datetime.fromisoformat(text)
+    except ValueError:
+        raise Malformed(f"ccxt: no date: {text[:40]!r}") from None
+    at = int(text) * MS if date is None else int(date.timestamp()) * SECOND
+    return at if at > NEVER else None
 
 
 def _texts(found: Any) -> Iterator[str]:

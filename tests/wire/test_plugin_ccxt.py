@@ -42,6 +42,7 @@ pytest.importorskip("ccxt.pro")
 
 VENUES = ("binance", "bybit")
 NOBODY = "http://127.0.0.1:1"
+ENDS_AT = 1_900_000_000 * SECOND
 
 
 class CcxtDesk(ListeningDesk):
@@ -132,11 +133,12 @@ def test_a_key_has_the_right_to_each_leg_or_none(venue, keys):
 
 
 @pytest.mark.parametrize("venue", VENUES)
-@pytest.mark.parametrize("keys", [Keys(withdraw=True), Keys(transfer=True)])
-def test_a_key_that_can_withdraw_or_transfer_says_so(venue, keys):
+@pytest.mark.parametrize("keys", [Keys(withdraw=True), Keys(transfer=True, ends_at=ENDS_AT)])
+def test_a_key_that_can_withdraw_or_transfer_or_ends_says_so(venue, keys):
     async def scenario(desk):
         rights = await desk.account_check.read_key_rights()
         assert rights.trade and rights.withdraw
+        assert rights.expires_at == (keys.ends_at or None)
 
     run(venue, scenario, keys=keys)
 

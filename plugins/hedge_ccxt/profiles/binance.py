@@ -27,7 +27,7 @@ BINANCE = Profile(
     profits=Profits(rows="assets", profit="unrealizedProfit", asset="asset"), interval_default_h=8,
     rights=Rights(method="sapiGetAccountApiRestrictions", path="",
                   spot=("enableSpotAndMarginTrading",), futures=("enableFutures",),
-                  ip="ipRestrict",
+                  ip="ipRestrict", ends="tradingAuthorityExpirationTime",
                   withdraw=("enableWithdrawals", "enableInternalTransfer",
                             "permitsUniversalTransfer")),
     local={

@@ -35,6 +35,6 @@ BYBIT = Profile(
     pays_positive=True, paid_on="execQty", rights=Rights(
         method="privateGetV5UserQueryApi", path="result.permissions", ip="result.ips",
         read_only="result.readOnly", spot=("SpotTrade",), futures=("Order", "OptionsTrade"),
-        withdraw=("Withdraw", "AccountTransfer", "SubMemberTransfer")),
+        ends="result.expiredAt", withdraw=("Withdraw", "AccountTransfer", "SubMemberTransfer")),
     local={"spot": WS, "futures": WS},
 )  # fmt: skip

@@ -32,6 +32,8 @@ class Rights(msgspec.Struct, frozen=True, kw_only=True):
     ip: str = ""
     read_only: str = ""
     """Path of what is true, or 1, of a key that may change nothing, whatever else it says."""
+    ends: str = ""
+    """Path of when the key ends, in ms or as a date; empty where the venue does not say."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
