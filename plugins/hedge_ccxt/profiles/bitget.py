@@ -17,5 +17,5 @@ BITGET = Profile(
     trades_window_h=7 * 24, page=100, marks="watch_ticker", mode_from="positions",
     sets_margin_mode=True, order_params={"marginMode": "{mode}"},
     rights=Rights(method="privateSpotGetV2SpotAccountInfo", path="data.authorities",
-                  spot=("stow",), futures=("coow",), withdraw=("wtow",), ip="data.ips"),
+                  spot=("stow",), futures=("coow",), withdraw=("wtow", "wwow"), ip="data.ips"),
 )  # fmt: skip

@@ -20,6 +20,19 @@ def rights(venue, answer):
 
 
 @pytest.mark.parametrize(
+    ("held", "withdraw"),
+    [(["stow", "coow", "wtor"], False), (["stow", "coow", "wtow"], True),
+     (["stow", "coow", "wwow"], True)],
+    ids=["reads the wallet", "transfers", "withdraws"],
+)  # fmt: skip
+def test_bitget_says_transfer_and_withdrawal_apart(held, withdraw):
+    """https://www.bitget.com/api-doc/spot/account/Get-Account-Info"""
+    found = rights("bitget", {"data": {"authorities": held, "ips": "203.0.113.7"}})
+    assert found.trade and found.ip_bound
+    assert (found.withdraw, found.expires_at) == (withdraw, None)
+
+
+@pytest.mark.parametrize(
     ("text", "ends_at"),
     [("1970-01-01T00:00:00Z", None), ("", None), ("2030-03-17T17:46:40Z", 1_900_000_000 * SECOND)],
 )
