@@ -3,26 +3,23 @@
 Method: the real command line against a real status API in a thread, a fake engine behind it.
 """
 
-import asyncio
 import io
-import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from api_port import AT, FakePort, in_a_thread
 
 from hedge.cli.main import main
 from hedge.cli.operate import unwind
 from hedge.decide.events import Verb
 from hedge.errors import SafetyRefusal
-from hedge.runtime.api import Feed, StatusApi, snapshot_preview
+from hedge.runtime.api import snapshot_preview
 from hedge.runtime.client import Client
 from hedge.runtime.snapshot import AlarmView, HedgeSnapshot, OrderView
 
-AT = 1_700_000_000_000_000_000
 ORDER = OrderView(
     client_order_id="H-1-S-3",
     leg="spot",
@@ -39,60 +36,8 @@ def shot(name: str, **more: Any) -> HedgeSnapshot:
     return HedgeSnapshot(name=name, at=AT, symbol="S", spot_venue="a", futures_venue="b", **more)
 
 
-class FakePort:
-    def __init__(self, *shots: HedgeSnapshot) -> None:
-        self.shots = shots
-        self.asked: list[dict[str, Any]] = []
-
-    def snapshots(self) -> tuple[HedgeSnapshot, ...]:
-        return self.shots
-
-    def absent(self) -> dict[str, str]:
-        return {}
-
-    def ask(self, hedge: str, **fields: Any) -> Mapping[str, object]:
-        self.asked.append({"hedge": hedge, **fields})
-        return {"accepted": True, "text": f"will {fields['verb'].value}"}
-
-    def subscribe(self) -> AsyncIterator[dict[str, Any]]:
-        return Feed().subscribe()
-
-    def report(self, hedge: str) -> dict[str, object]:
-        return {"hedge": hedge}
-
-    def now(self) -> int:
-        return AT
-
-
 def preview(one: HedgeSnapshot) -> Mapping[str, object]:
     return {**snapshot_preview(one), "slip_bps": Decimal(3)}
-
-
-@contextmanager
-def engine(state: Path, port: FakePort) -> Iterator[str]:
-    """Run a status API in a thread of its own; yield its socket."""
-    up, paths, over = threading.Event(), [], []
-
-    async def serve() -> None:
-        names = [one.name for one in port.shots]
-        api = StatusApi(port, hedges=names, runtime_dir=state, index_dirs=(state,), preview=preview)
-        await api.start()
-        paths.append(str(api.socket_path))
-        stop = asyncio.Event()
-        over.append((asyncio.get_running_loop(), stop))
-        up.set()
-        await stop.wait()
-        await api.close()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert up.wait(10)
-    try:
-        yield paths[0]
-    finally:
-        loop, stop = over[0]
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
 
 
 @pytest.fixture(autouse=True)
@@ -127,11 +72,11 @@ def test_a_line_becomes_one_command(
     state: Path, capsys: pytest.CaptureFixture[str], line: str, asked: dict[str, Any]
 ) -> None:
     port = FakePort(shot("btc", orders=(ORDER,)))
-    with engine(state, port):
+    with in_a_thread(state, port, preview=preview):
         assert main(line.split()) == 0
     assert len(port.asked) == 1
     assert {"hedge": "btc", **asked}.items() <= port.asked[0].items()
-    assert capsys.readouterr().out == f"btc: will {asked['verb'].value}\n"
+    assert capsys.readouterr().out == f"btc: {asked['verb'].value} it is\n"
 
 
 def test_ack_all_acknowledges_each_open_alarm(
@@ -142,7 +87,7 @@ def test_ack_all_acknowledges_each_open_alarm(
         for key in ("DELTA", "OLD", "CLOCK")
     )
     port = FakePort(shot("btc", alarms=alarms))
-    with engine(state, port):
+    with in_a_thread(state, port, preview=preview):
         assert main(["ack", "btc", "--all", "--request-id", "r"]) == 0
     asked = [(one["subject"], one["request_id"]) for one in port.asked]
     assert asked == [("DELTA", "r-1"), ("CLOCK", "r-2")]
@@ -172,7 +117,7 @@ def test_what_is_wrong_is_said_in_one_line(
     state: Path, capsys: pytest.CaptureFixture[str], line: str, code: int, said: str
 ) -> None:
     port = FakePort(shot("btc"), shot("eth"))
-    with engine(state, port):
+    with in_a_thread(state, port, preview=preview):
         assert main(line.split()) == code
     err = capsys.readouterr().err
     assert said in err
@@ -198,7 +143,7 @@ def test_a_person_types_the_code_or_nothing_happens(state: Path) -> None:
         prompts.append(prompt)
         return prompt.split()[1] + "\n"
 
-    with engine(state, port) as path:
+    with in_a_thread(state, port, preview=preview) as path:
         shown = io.StringIO()
         options: dict[str, Any] = {"request_id": "r", "max_slip_bps": None, "out": shown}
         for wrong in ("", "y\n", "000\n"):

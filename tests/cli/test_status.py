@@ -1,13 +1,11 @@
 """Goal: status says what is, and where it knows it from. Method: a real API, real journals."""
 
-import asyncio
 import io
 import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from api_port import AT, FakePort, in_a_thread
 
 from hedge.cli import status as command
 from hedge.cli import view
@@ -26,10 +25,8 @@ from hedge.decide.terms import Action, HedgeTerms, LegTerms
 from hedge.journal.log import JournalLog
 from hedge.model import Fill, FillKind, FundingPayment, Instrument, InstrumentKind, Leg, Side
 from hedge.runtime import client
-from hedge.runtime.api import Feed, StatusApi
 from hedge.runtime.snapshot import AlarmView, HedgeSnapshot
 
-AT = 1_700_000_000_000_000_000
 ALARM = AlarmView(key="DELTA", level="alarm", text="open", raised_at=AT)
 
 
@@ -40,56 +37,15 @@ def shot(name: str, **more: Any) -> HedgeSnapshot:
     )
 
 
-class FakePort:
-    def __init__(self, *shots: HedgeSnapshot) -> None:
-        self.shots = shots
-        self.gone: dict[str, str] = {}
-
-    def snapshots(self) -> tuple[HedgeSnapshot, ...]:
-        return self.shots
-
-    def absent(self) -> dict[str, str]:
-        return self.gone
-
-    def ask(self, hedge: str, **_fields: Any) -> dict[str, object]:
-        raise AssertionError(f"status asked {hedge} for something")
-
-    def subscribe(self) -> AsyncIterator[dict[str, Any]]:
-        return Feed().subscribe()
-
-    def report(self, hedge: str) -> dict[str, object]:
-        return {"hedge": hedge}
-
-    def now(self) -> int:
-        return AT
-
-
 @contextmanager
 def engine(state: Path, *shots: HedgeSnapshot, gone: str = "") -> Iterator[None]:
-    """Run a status API in a thread of its own; ``gone`` could not begin beside the others."""
-    port, up, over = FakePort(*shots), threading.Event(), []
+    """Run an engine that is only looked at; ``gone`` could not begin beside the others."""
+    port = FakePort(*shots)
     if gone:
         port.gone[gone] = "not started: waits for its venues"
-
-    async def serve() -> None:
-        names = [one.name for one in shots]
-        api = StatusApi(port, hedges=names, runtime_dir=state, index_dirs=(state,))
-        await api.start()
-        stop = asyncio.Event()
-        over.append((asyncio.get_running_loop(), stop))
-        up.set()
-        await stop.wait()
-        await api.close()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert up.wait(10)
-    try:
+    with in_a_thread(state, port):
         yield
-    finally:
-        loop, stop = over[0]
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+    assert port.asked == []
 
 
 @pytest.fixture(autouse=True)

@@ -7,15 +7,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
+from api_port import FakePort, serve
 
-from hedge.decide.events import Verb
 from hedge.errors import SafetyRefusal
 from hedge.model.numbers import SECOND
-from hedge.runtime.api import Feed, StatusApi
+from hedge.runtime.api import StatusApi
 from hedge.runtime.clock import RealClock
 from hedge.runtime.notify.desk import CONFIRM_S, Desk, EngineDoor
 from hedge.runtime.snapshot import AlarmView, HedgeSnapshot, OrderView
@@ -35,36 +34,6 @@ BTC = HedgeSnapshot(
 ETH = msgspec.structs.replace(BTC, name="eth", symbol="ETH/USDT", orders=(), alarms=())
 
 
-class Engine:
-    """What the status server reaches of an engine; keeps what was asked of it."""
-
-    def __init__(self, *shots: HedgeSnapshot) -> None:
-        self.shots = shots
-        self.asked: list[tuple[str, str, dict[str, Any]]] = []
-        self.refuse = ""
-
-    def snapshots(self) -> tuple[HedgeSnapshot, ...]:
-        return self.shots
-
-    def absent(self) -> dict[str, str]:
-        return {}
-
-    def ask(self, hedge: str, *, verb: Verb, **fields: Any) -> dict[str, object]:
-        if self.refuse:
-            raise SafetyRefusal(self.refuse)
-        self.asked.append((verb.value, hedge, fields))
-        return {"accepted": True, "text": f"{verb.value} asked"}
-
-    def subscribe(self) -> Any:
-        return Feed().subscribe()
-
-    def report(self, hedge: str) -> dict[str, object]:
-        return {"funding": "96.4", "fees": "-31", "unexplained": "-0.02", "status": "ok"}
-
-    def now(self) -> int:
-        return 0
-
-
 class Later(RealClock):
     """A clock that a test can put forward."""
 
@@ -74,27 +43,22 @@ class Later(RealClock):
         return super().now() + self.ahead_s * SECOND
 
 
-Scene = Callable[[Desk, Engine, Later], Awaitable[None]]
+Scene = Callable[[Desk, FakePort, Later], Awaitable[None]]
 
 
-def play(tmp_path: Path, scene: Scene, *shots: HedgeSnapshot, trade: bool = True) -> Engine:
-    engine = Engine(*(shots or (BTC,)))
+def play(tmp_path: Path, scene: Scene, *shots: HedgeSnapshot, trade: bool = True) -> FakePort:
+    engine = FakePort(*(shots or (BTC,)))
+    engine.books = {"funding": "96.4", "fees": "-31", "unexplained": "-0.02", "status": "ok"}
 
-    async def main() -> None:
-        names = tuple(shot.name for shot in engine.shots)
-        api = StatusApi(engine, hedges=names, runtime_dir=tmp_path, index_dirs=(tmp_path,))
-        await api.start()
+    async def main(_: StatusApi) -> None:
         clock = Later()
         codes = iter(f"{number:06d}" for number in range(111_111, 999_999, 111_111))
-        door = EngineDoor(hedges=names, index_dirs=(tmp_path,))
+        door = EngineDoor(hedges=tuple(shot.name for shot in engine.shots), index_dirs=(tmp_path,))
         desk = Desk("phone", door, clock, trade=trade, new_code=lambda: next(codes))
-        try:
-            async with asyncio.timeout(20):
-                await scene(desk, engine, clock)
-        finally:
-            await api.close()
+        async with asyncio.timeout(20):
+            await scene(desk, engine, clock)
 
-    asyncio.run(main())
+    serve(tmp_path, engine, main)
     return engine
 
 
@@ -103,7 +67,7 @@ async def write(desk: Desk, line: str, by: str = ANN, number: str = "1") -> str:
 
 
 def test_status_and_report_say_what_the_engine_shows(tmp_path: Path) -> None:
-    async def scene(desk: Desk, engine: Engine, clock: Later) -> None:
+    async def scene(desk: Desk, engine: FakePort, clock: Later) -> None:
         shown = await write(desk, "/status")
         for words in (
             "btc: HALT", "spot 0.15 BTC on binance", "futures -0.15 BTC on bybit",
@@ -120,26 +84,26 @@ def test_status_and_report_say_what_the_engine_shows(tmp_path: Path) -> None:
 
 
 def test_pause_resume_and_ack_go_through_with_who_asked(tmp_path: Path) -> None:
-    async def scene(desk: Desk, engine: Engine, clock: Later) -> None:
-        assert await write(desk, "/pause", number="10") == "btc: pause asked"
-        assert await write(desk, "/resume btc", number="11") == "btc: resume asked"
-        assert await write(desk, "/ack UNHEDGED", number="12") == "btc: ack asked"
+    async def scene(desk: Desk, engine: FakePort, clock: Later) -> None:
+        assert await write(desk, "/pause", number="10") == "btc: pause it is"
+        assert await write(desk, "/resume btc", number="11") == "btc: resume it is"
+        assert await write(desk, "/ack UNHEDGED", number="12") == "btc: ack it is"
         await write(desk, "/pause", number="10")
 
     asked = play(tmp_path, scene, trade=False).asked
-    assert [(verb, hedge) for verb, hedge, _ in asked] == [
+    assert [(one["verb"], one["hedge"]) for one in asked] == [
         ("pause", "btc"), ("resume", "btc"), ("ack", "btc"), ("pause", "btc"),
     ]  # fmt: skip
-    ids = [fields["request_id"] for _, _, fields in asked]
+    ids = [one["request_id"] for one in asked]
     assert ids[0] == ids[3], "the same line, delivered twice, is the same request"
     assert len(set(ids)) == 3
     assert all(one.startswith("phone:telegram-7-1:") for one in ids)
-    assert asked[2][2]["subject"] == "UNHEDGED"
+    assert asked[2]["subject"] == "UNHEDGED"
 
 
 @pytest.mark.parametrize("line", ["/stop", "/liquidate btc", "/confirm 111111"])
 def test_trade_commands_are_off_unless_they_are_switched_on(tmp_path: Path, line: str) -> None:
-    async def scene(desk: Desk, engine: Engine, clock: Later) -> None:
+    async def scene(desk: Desk, engine: FakePort, clock: Later) -> None:
         assert "trade = true in [notifiers.phone]" in await write(desk, line)
         assert "/stop" not in await write(desk, "/help")
 
@@ -147,24 +111,25 @@ def test_trade_commands_are_off_unless_they_are_switched_on(tmp_path: Path, line
 
 
 def test_stop_and_liquidate_show_the_orders_and_wait_for_the_code(tmp_path: Path) -> None:
-    async def scene(desk: Desk, engine: Engine, clock: Later) -> None:
+    async def scene(desk: Desk, engine: FakePort, clock: Later) -> None:
         stop = await write(desk, "/stop")
         assert "cancels spot buy 0.01 at 60000" in stop
         assert "/confirm 111111 within 60 s" in stop
         assert engine.asked == []
-        assert await write(desk, "/confirm 111111") == "btc: stop asked"
+        assert await write(desk, "/confirm 111111") == "btc: stop it is"
         shown = await write(desk, "/liquidate btc")
         assert "spot SELL 0.15 BTC on binance, about 9000 at mid 60000" in shown
         assert "futures BUY 0.15 BTC on bybit, about 9015 at mid 60100" in shown
         assert len(engine.asked) == 1
-        assert await write(desk, "/confirm 222222") == "btc: liquidate asked"
+        assert await write(desk, "/confirm 222222") == "btc: liquidate it is"
 
     asked = play(tmp_path, scene).asked
-    assert [(verb, hedge) for verb, hedge, _ in asked] == [("stop", "btc"), ("liquidate", "btc")]
+    assert [one["verb"] for one in asked] == ["stop", "liquidate"]
+    assert {one["hedge"] for one in asked} == {"btc"}
 
 
 def test_a_code_is_good_once_for_one_guess_for_one_minute_for_who_asked(tmp_path: Path) -> None:
-    async def scene(desk: Desk, engine: Engine, clock: Later) -> None:
+    async def scene(desk: Desk, engine: FakePort, clock: Later) -> None:
         await write(desk, "/stop")
         assert "nothing of yours waits" in await write(desk, "/confirm 111111", BOB)
         assert "not the code" in await write(desk, "/confirm 999999")
@@ -177,14 +142,14 @@ def test_a_code_is_good_once_for_one_guess_for_one_minute_for_who_asked(tmp_path
         assert "not the code" in await write(desk, "/confirm 333333"), "the first preview is void"
         assert engine.asked == []
         await write(desk, "/stop")
-        assert await write(desk, "/confirm 555555") == "btc: stop asked"
+        assert await write(desk, "/confirm 555555") == "btc: stop it is"
         assert "nothing of yours waits" in await write(desk, "/confirm 555555")
 
     assert len(play(tmp_path, scene).asked) == 1
 
 
 def test_of_several_hedges_one_is_named_and_no_other_engine_is_reached(tmp_path: Path) -> None:
-    async def scene(desk: Desk, engine: Engine, clock: Later) -> None:
+    async def scene(desk: Desk, engine: FakePort, clock: Later) -> None:
         both = await write(desk, "/status")
         assert "btc:" in both
         assert "eth:" in both
@@ -201,7 +166,7 @@ def test_of_several_hedges_one_is_named_and_no_other_engine_is_reached(tmp_path:
      "/stat" * 10_000, "{}", "/status ../../etc"],
 )  # fmt: skip
 def test_nothing_else_is_understood_and_nothing_raises_a_limit(tmp_path: Path, line: str) -> None:
-    async def scene(desk: Desk, engine: Engine, clock: Later) -> None:
+    async def scene(desk: Desk, engine: FakePort, clock: Later) -> None:
         answer = await write(desk, line)
         assert 0 < len(answer) < 1_000
 
@@ -209,8 +174,8 @@ def test_nothing_else_is_understood_and_nothing_raises_a_limit(tmp_path: Path, l
 
 
 def test_a_refusal_of_the_engine_is_what_the_person_reads(tmp_path: Path) -> None:
-    async def scene(desk: Desk, engine: Engine, clock: Later) -> None:
-        engine.refuse = "NOTIONAL_ABOVE_MAX: notional=5200 max=5000"
+    async def scene(desk: Desk, engine: FakePort, clock: Later) -> None:
+        engine.error = SafetyRefusal("NOTIONAL_ABOVE_MAX: notional=5200 max=5000")
         assert await write(desk, "/resume") == "NOTIONAL_ABOVE_MAX: notional=5200 max=5000"
 
     play(tmp_path, scene)

@@ -1,11 +1,13 @@
-"""A fake engine behind the real API, and ways to ask it: the client, and raw bytes."""
+"""A fake engine behind the real API, and ways to run and ask it: the client, and raw bytes."""
 
 import asyncio
 import http.client
 import json
 import selectors
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -33,9 +35,12 @@ BTC = HedgeSnapshot(
 
 
 class FakePort:
+    """What the API reaches of an engine: it shows its ``shots``, and keeps what it is asked."""
+
     def __init__(self, *shots: HedgeSnapshot) -> None:
         self.shots = list(shots or (BTC,))
         self.asked: list[dict[str, Any]] = []
+        self.books: dict[str, object] = {"unexplained": Decimal("0.00")}
         self.feed = Feed()
         self.error: Exception | None = None
         self.accepted = True
@@ -59,7 +64,7 @@ class FakePort:
     def report(self, hedge: str) -> dict[str, object]:
         if self.error is not None:
             raise self.error
-        return {"hedge": hedge, "unexplained": Decimal("0.00")}
+        return {"hedge": hedge, **self.books}
 
     def now(self) -> int:
         return AT
@@ -110,6 +115,33 @@ def serve(
 
     with asyncio.Runner(loop_factory=loop) as runner:
         return runner.run(main())
+
+
+@contextmanager
+def in_a_thread(state: Path, port: FakePort, **options: Any) -> Iterator[str]:
+    """Run the API in a thread of its own, for who blocks; yield its socket."""
+    up, paths, over = threading.Event(), [], []
+
+    async def run() -> None:
+        names = [shot.name for shot in port.shots]
+        api = StatusApi(port, hedges=names, runtime_dir=state, index_dirs=(state,), **options)
+        await api.start()
+        paths.append(str(api.socket_path))
+        stop = asyncio.Event()
+        over.append((asyncio.get_running_loop(), stop))
+        up.set()
+        await stop.wait()
+        await api.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    assert up.wait(10)
+    try:
+        yield paths[0]
+    finally:
+        loop, stop = over[0]
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
 
 
 def raw(path: Path, text: bytes) -> tuple[int, dict[str, Any]]:
