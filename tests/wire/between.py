@@ -8,12 +8,17 @@ import aiohttp
 from aiohttp import web
 
 
+def serving(handle):
+    """Serve every path by ``handle``; yield host and port."""
+    return listening([web.route("*", "/{path:.*}", handle)])
+
+
 @contextlib.asynccontextmanager
-async def serving(handle):
-    """Serve every path by ``handle`` on a port of its own; yield host and port."""
+async def listening(routes):
+    """Serve ``routes`` on a port of their own; yield host and port."""
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    app.add_routes(routes)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

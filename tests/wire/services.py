@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from between import listening
 
 from hedge.model.numbers import SECOND
 from hedge.roles import Alert, NotifierContext
@@ -46,22 +47,19 @@ class Services:
 
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncIterator["Services"]:
-        app = web.Application()
-        app.router.add_post("/bot{token}/{method}", self._bot)
-        app.router.add_post("/api/{method}", self._slack)
-        app.router.add_post(HOOK, self._hook)
-        app.router.add_post("/json", self._json)
-        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.port = runner.addresses[0][1]
-        try:
-            yield self
-        finally:
-            if self._polling is not None and not self._polling.done():
-                self._polling.set_result(None)
-            await runner.cleanup()
+        routes = (
+            web.post("/bot{token}/{method}", self._bot),
+            web.post("/api/{method}", self._slack),
+            web.post(HOOK, self._hook),
+            web.post("/json", self._json),
+        )
+        async with listening(routes) as where:
+            self.port = int(where.rpartition(":")[2])
+            try:
+                yield self
+            finally:
+                if self._polling is not None and not self._polling.done():
+                    self._polling.set_result(None)
 
     @property
     def texts(self) -> list[str]:
