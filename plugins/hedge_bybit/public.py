@@ -142,7 +142,7 @@ class PublicStream:
         self._leg = leg
         self._clock = clock
         name = f"bybit public {CATEGORIES[leg]}"
-        self._replies = Replies(name, clock, on_trouble)
+        self._replies = Replies(name, clock, on_trouble, timeout_ms=settings.read_timeout_ms)
         self._topics: dict[str, None] = {}
         self._watched: dict[str, Watched] = {}
         self.socket = Socket(

@@ -14,7 +14,6 @@ from hedge.roles import Clock
 from hedge.transport import Calls, Line, TroubleSink
 from hedge_bybit.frames import STREAM_REPLY, StreamReply
 
-TIMEOUT_MS = 10_000
 OPERATIONS = {"pong": "ping"}
 """What an answer calls itself, where it is not what was asked."""
 ARGS_MAX = 10
@@ -26,8 +25,11 @@ LINES_KEPT = 3
 class Replies:
     """The requests and answers of one stream socket."""
 
-    def __init__(self, name: str, clock: Clock, on_trouble: TroubleSink) -> None:
+    def __init__(
+        self, name: str, clock: Clock, on_trouble: TroubleSink, *, timeout_ms: int
+    ) -> None:
         self._name = name
+        self._timeout_ms = timeout_ms
         self._calls: Calls[str, StreamReply] = Calls(name=name, clock=clock, on_trouble=on_trouble)
         self._one_at_a_time = asyncio.Lock()
         self._sent = 0
@@ -42,7 +44,7 @@ class Replies:
     async def ask(self, line: Line, operation: str, message: bytes) -> None:
         """Have one operation done; raise `Refused` where the venue says no."""
         reply = await self._calls.ask(
-            line, f"{operation} {line.number}", message, timeout_ms=TIMEOUT_MS, read=True
+            line, f"{operation} {line.number}", message, timeout_ms=self._timeout_ms, read=True
         )
         if not reply.success or reply.ret_code:
             code = str(reply.ret_code or operation)

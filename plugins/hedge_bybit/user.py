@@ -87,7 +87,7 @@ class UserStream:
         self._on_trouble = on_trouble
         self._fast = settings.fast_executions
         self._fence = settings.limits.fence_ms * MS
-        self._replies = Replies(NAME, clock, on_trouble)
+        self._replies = Replies(NAME, clock, on_trouble, timeout_ms=settings.read_timeout_ms)
         self._listeners: dict[tuple[str, str], Listener] = {}
         self.margin_ratio: Decimal | None = None
         self.socket = Socket(

@@ -28,7 +28,6 @@ from hedge.model import (
     TimeInForce,
 )
 from hedge.transport import TroubleKind
-from hedge_bybit import replies
 from hedge_sim.dialects.faults import Fault
 
 
@@ -256,8 +255,7 @@ def test_an_order_that_is_nowhere_is_not_asked_for_at_each_gap_for_ever():
     run(scenario, desk=times)
 
 
-def test_a_subscription_that_is_not_answered_is_made_on_another_connection(monkeypatch):
-    monkeypatch.setattr(replies, "TIMEOUT_MS", 300)
+def test_a_subscription_that_is_not_answered_is_made_on_another_connection():
     deaf = True
 
     async def told(_, line, message):
@@ -273,7 +271,7 @@ def test_a_subscription_that_is_not_answered_is_made_on_another_connection(monke
         async with (
             serving(raw.handle) as where,
             in_process("bybit", padding=1) as server,
-            BybitDesk(server, public_url=f"ws://{where}") as desk,
+            BybitDesk(server, public_url=f"ws://{where}", read_timeout_ms=500) as desk,
         ):
             await desk.spot_feed.listen(SPOT, news.append)
             await until(lambda: StreamUp in map(type, news))
