@@ -398,24 +398,24 @@ PAGES = {
 }
 
 
-def pages() -> tuple[dict[str, str], list[str]]:
-    """Return every page's text, and what is wrong with the words."""
-    words = Words(DOCS / "meanings.toml")
+def pages(docs: Path) -> tuple[dict[str, str], list[str]]:
+    """Return every page's text, and what is wrong with the words of ``docs``."""
+    words = Words(docs / "meanings.toml")
     made = {name: write(words) for name, write in PAGES.items()}
     missing = [f"meanings.toml: no words for {one}" for one in dict.fromkeys(words.missing)]
     return made, [*missing, *(f"meanings.toml: nothing asks for {one}" for one in words.unused())]
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], docs: Path = DOCS) -> int:
     for folder in (ROOT / "core", ROOT / "plugins"):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     if [one for one in arguments if one != "--check"]:
         sys.stderr.write("usage: python docs/generate.py [--check]\n")
         return 2
-    made, problems = pages()
+    made, problems = pages(docs)
     for name, text in made.items():
-        path = DOCS / name
+        path = docs / name
         if "--check" not in arguments:
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:

@@ -137,11 +137,17 @@ class AccountStream(abc.ABC):
 
 
 async def all_trades(
-    ask: Callable[[int, int], Awaitable[list[Row]]], since: int, until: int, window_ms: int
+    ask: Callable[[int, int], Awaitable[list[Row]]],
+    since: int,
+    until: int,
+    window_ms: int,
+    *,
+    page: int = PAGE,
 ) -> list[Row]:
     """Return all rows at or after ``since`` (ns), page by page; ``ask`` takes ms, both ends in.
 
-    A page is followed from its last row's time on: rows of one millisecond may be split by it.
+    A page that has all its ``page`` rows is followed from its last row's time on: rows of one
+    millisecond may be split by it.
     """
     found: dict[int, Row] = {}
     start, end = since // MS, max(until, since) // MS
@@ -149,7 +155,7 @@ async def all_trades(
         rows = await ask(start, min(start + window_ms - 1, end))
         fresh = [row for row in rows if row.id not in found]
         found.update((row.id, row) for row in fresh)
-        if len(rows) >= PAGE:
+        if len(rows) >= page:
             last = max(row.time for row in rows)
             start = last if last > start or fresh else last + 1
         elif start + window_ms - 1 >= end:

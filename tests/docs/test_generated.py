@@ -44,18 +44,16 @@ def test_the_pages_are_fresh(generate: ModuleType, capsys: pytest.CaptureFixture
 
 def test_check_notices_a_stale_page(
     generate: ModuleType,
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "meanings.toml").write_text((DOCS / "meanings.toml").read_text())
-    monkeypatch.setattr(generate, "DOCS", tmp_path)
-    assert generate.main([]) == 0
-    assert generate.main(["--check"]) == 0
+    assert generate.main([], tmp_path) == 0
+    assert generate.main(["--check"], tmp_path) == 0
     page = tmp_path / "modes.md"
     page.write_text(page.read_text().replace("LIQUIDATION", "LIQUIDATED", 1))
     (tmp_path / "cli.md").unlink()
-    assert generate.main(["--check"]) == 1
+    assert generate.main(["--check"], tmp_path) == 1
     assert capsys.readouterr().err.splitlines() == [
         "docs/modes.md: stale; run python docs/generate.py",
         "docs/cli.md: stale; run python docs/generate.py",
@@ -64,7 +62,6 @@ def test_check_notices_a_stale_page(
 
 def test_a_code_without_words_is_an_error(
     generate: ModuleType,
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -72,8 +69,7 @@ def test_a_code_without_words_is_an_error(
     changed = words.replace("ENTRY_WAIT =", "ENTRY_WEIGHT =")
     assert changed != words
     (tmp_path / "meanings.toml").write_text(changed)
-    monkeypatch.setattr(generate, "DOCS", tmp_path)
-    assert generate.main([]) == 1
+    assert generate.main([], tmp_path) == 1
     said = capsys.readouterr().err
     assert 'no words for [reason] "ENTRY_WAIT"' in said
     assert 'nothing asks for [reason] "ENTRY_WEIGHT"' in said

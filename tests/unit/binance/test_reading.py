@@ -11,7 +11,6 @@ from decimal import Decimal
 import pytest
 
 from hedge.model.numbers import MS
-from hedge_binance import gateway
 from hedge_binance.futures import LiteFills
 from hedge_binance.gateway import all_trades
 from hedge_binance.link import IDS_KEPT, OrderIds
@@ -26,10 +25,9 @@ def trade(number, at):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_trade_is_read_once(seed, monkeypatch):
+def test_every_trade_is_read_once(seed):
     draw = random.Random(seed)
     page = draw.choice([3, 5, 10])
-    monkeypatch.setattr(gateway, "PAGE", page)
     start = 1_790_000_000_000
     days = draw.choice([0.01, 0.5, 3])
     count = draw.choice([0, 1, page, 37])
@@ -46,7 +44,8 @@ def test_every_trade_is_read_once(seed, monkeypatch):
         assert begin <= end < begin + DAY_MS, f"seed {seed}: beyond 24 h"
         return [row for row in history if begin <= row.time <= end][:page]
 
-    found = asyncio.run(all_trades(ask, start * MS, (start + int(days * DAY_MS)) * MS, DAY_MS))
+    until = (start + int(days * DAY_MS)) * MS
+    found = asyncio.run(all_trades(ask, start * MS, until, DAY_MS, page=page))
     wanted = [row.id for row in history if row.time >= start]
     if max(counts.values(), default=0) < page:
         assert [row.id for row in found] == wanted, f"seed {seed}"
