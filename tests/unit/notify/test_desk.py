@@ -46,14 +46,17 @@ class Later(RealClock):
 Scene = Callable[[Desk, FakePort, Later], Awaitable[None]]
 
 
-def play(tmp_path: Path, scene: Scene, *shots: HedgeSnapshot, trade: bool = True) -> FakePort:
+def play(
+    tmp_path: Path, scene: Scene, *shots: HedgeSnapshot, trade: bool = True, gone: str = ""
+) -> FakePort:
     engine = FakePort(*(shots or (BTC,)))
+    engine.gone = {gone: "not started: waits for its venues"} if gone else {}
     engine.books = {"funding": "96.4", "fees": "-31", "unexplained": "-0.02", "status": "ok"}
 
     async def main(_: StatusApi) -> None:
         clock = Later()
         codes = iter(f"{number:06d}" for number in range(111_111, 999_999, 111_111))
-        door = EngineDoor(hedges=tuple(shot.name for shot in engine.shots), index_dirs=(tmp_path,))
+        door = EngineDoor(hedges=tuple(engine.names), index_dirs=(tmp_path,))
         desk = Desk("phone", door, clock, trade=trade, new_code=lambda: next(codes))
         async with asyncio.timeout(20):
             await scene(desk, engine, clock)
@@ -81,6 +84,17 @@ def test_status_and_report_say_what_the_engine_shows(tmp_path: Path) -> None:
         assert "unexplained -0.02 (ok)" in report
 
     assert play(tmp_path, scene).asked == []
+
+
+def test_a_hedge_that_has_not_begun_hides_none_of_the_others(tmp_path: Path) -> None:
+    async def scene(desk: Desk, engine: FakePort, clock: Later) -> None:
+        for line in ("/status", "/report"):
+            said = await write(desk, line)
+            assert "btc:" in said and "eth: not started: waits for its venues" in said, line
+        for line in ("/status eth", "/pause eth", "/stop eth"):
+            assert await write(desk, line) == "eth: not started: waits for its venues"
+
+    assert play(tmp_path, scene, gone="eth").asked == []
 
 
 def test_pause_resume_and_ack_go_through_with_who_asked(tmp_path: Path) -> None:

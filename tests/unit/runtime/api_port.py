@@ -46,6 +46,11 @@ class FakePort:
         self.accepted = True
         self.gone: dict[str, str] = {}
 
+    @property
+    def names(self) -> list[str]:
+        """Of all that it was told to run."""
+        return [*(shot.name for shot in self.shots), *self.gone]
+
     def snapshots(self) -> list[HedgeSnapshot]:
         return self.shots
 
@@ -105,8 +110,9 @@ def serve(
     **options: Any,
 ) -> Any:
     async def main() -> Any:
-        names = [shot.name for shot in port.shots]
-        api = StatusApi(port, hedges=names, runtime_dir=tmp_path, index_dirs=(tmp_path,), **options)
+        api = StatusApi(
+            port, hedges=port.names, runtime_dir=tmp_path, index_dirs=(tmp_path,), **options
+        )
         await api.start()
         try:
             return await scenario(api)
@@ -123,8 +129,7 @@ def in_a_thread(state: Path, port: FakePort, **options: Any) -> Iterator[str]:
     up, paths, over = threading.Event(), [], []
 
     async def run() -> None:
-        names = [shot.name for shot in port.shots]
-        api = StatusApi(port, hedges=names, runtime_dir=state, index_dirs=(state,), **options)
+        api = StatusApi(port, hedges=port.names, runtime_dir=state, index_dirs=(state,), **options)
         await api.start()
         paths.append(str(api.socket_path))
         stop = asyncio.Event()
