@@ -3,14 +3,13 @@
 Only the standard library: ``hedge status`` has to be there before a heavier import would be.
 """
 
-import difflib
-import http.client
 import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -218,6 +217,8 @@ def find(hedge: str | None, directories: Sequence[Path]) -> Entry:
 
 def nearest(word: str, words: Sequence[str]) -> str:
     """Return the word that was most likely meant, or ""."""
+    import difflib  # noqa: PLC0415 - a line that is right never gets here
+
     return next(iter(difflib.get_close_matches(word, words, n=1)), "")
 
 
@@ -225,18 +226,6 @@ def nearest(word: str, words: Sequence[str]) -> str:
 
 
 _UNKNOWN = "what it did is not known: look at `hedge status`; the same --request-id acts once"
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__(HOST, timeout=timeout_s)
-        self._path = path
-        self._timeout_s = timeout_s
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self._timeout_s)
-        self.sock.connect(self._path)
 
 
 class Client:
@@ -256,8 +245,13 @@ class Client:
         return self._ask("POST", f"/v1/{verb}", json.dumps(given).encode())
 
     def _ask(self, method: str, target: str, body: bytes | None) -> dict[str, Any]:
-        connection = _Connection(self._path, self._timeout_s)
+        import http.client  # noqa: PLC0415 - ssl and mail come with it, and often nobody runs
+
+        connection = http.client.HTTPConnection(HOST)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(self._timeout_s)
         try:
+            connection.sock.connect(self._path)
             with suppress(BrokenPipeError):  # it may have answered before it heard us out
                 connection.request(method, target, body, {"Content-Type": "application/json"})
             response = connection.getresponse()
@@ -284,7 +278,7 @@ def _read(status: int, text: bytes) -> dict[str, Any]:
         reply = None
     if not isinstance(reply, dict):
         raise HedgeError(f"the engine's answer is not a JSON object (status {status})")
-    if status < http.client.BAD_REQUEST:
+    if status < HTTPStatus.BAD_REQUEST:
         return reply
     said = str(reply.get("error", f"status {status}"))
     if isinstance(reply.get("preview"), dict):
