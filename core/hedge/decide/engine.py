@@ -181,7 +181,7 @@ class Engine:
                 self.volatile.dirty(leg)
             case e.EngineStarted(boot_id=boot_id, epoch=epoch):
                 books.restart(boot_id, epoch, at)
-                self.market.up.clear()  # this process's streams say for themselves how they are
+                self.market.begin()
                 self.volatile = self.volatile.of_the_next(at)
                 self.touched = True
             case e.IdsLeased(leg=leg, epoch=epoch, last=last):

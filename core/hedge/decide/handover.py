@@ -19,12 +19,12 @@ def left_whole(engine: "Engine", action: Action) -> bool:
 
     What rests is cancelled, and what is open is hedged as long as the mode does that: the new
     action may begin in HALT, where nothing would ever close it. A liquidation, be it the action or
-    what a person asks for, closes it by itself, and a `single` that will not begin on what is here
-    sends nothing. A loss of the short that no hedge may follow is no work of the last run: what
-    was authorised for it goes on in HALT.
+    what a person asks for, closes it by itself, and a `single` that will not begin on what no open
+    run explains sends nothing. A loss of the short that no hedge may follow is no work of the last
+    run: what was authorised for it goes on in HALT.
     """
     books = engine.books
-    stays = action is Action.SINGLE and bool(books.futures.held)
+    stays = action is Action.SINGLE and bool(books.futures.held) and not books.run.open
     asked = any(one.verb is Verb.LIQUIDATE for one in books.asked.values())
     liquidates = action is Action.LIQUIDATION or asked
     hedges = books.mode is not Mode.HALT and not liquidates and not stays

@@ -46,6 +46,11 @@ class Market:
         self.bid_depths: deque[Decimal] = deque(maxlen=DEPTH_SAMPLES)
         self.ask_depths: deque[Decimal] = deque(maxlen=DEPTH_SAMPLES)
 
+    def begin(self) -> None:
+        """Forget what streams of an earlier process were: those of this one say how they are."""
+        self.up.clear()
+        self.account_heard_at = dict.fromkeys(Leg, 0)
+
     def see_quote(self, leg: Leg, quote: Quote, at: int) -> None:
         """Keep a usable quote; a crossed or broken one is dropped and the age goes on growing."""
         if not quote.usable:

@@ -179,12 +179,13 @@ def _begin(engine: "Engine", asked: e.ActionAsked) -> None:
         )
 
     match asked.action:
-        case Action.DEFAULT if books.futures.held:
+        case Action.DEFAULT | Action.SINGLE if books.futures.held:
             open_run(waiting=False)
             steps.change_mode(engine, Trigger.FOUND, "a position is here: watch it")
             if books.target is not None:  # of the run that this one supersedes
                 engine.issue(c.SetTarget(quantity=None, why="superseded"))
-            engine.issue(c.CloseRun(run_id=run_id, reason="HALT"))
+            if asked.action is Action.DEFAULT:
+                engine.issue(c.CloseRun(run_id=run_id, reason="HALT"))
         case Action.DEFAULT | Action.SINGLE | Action.SCALE:
             open_run(waiting=True)
             if books.mode is not Mode.HALT:
@@ -202,7 +203,7 @@ def _position_allows(engine: "Engine", asked: e.ActionAsked) -> bool:
     held = books.futures.held
     if not held:
         return True
-    if asked.action is Action.SINGLE:
+    if asked.action is Action.SINGLE and not books.run.open:
         text = (
             f"a position of {plain(held)} is here that no open run explains;"
             f" nothing was sent, and {engine.describe_delta()}"

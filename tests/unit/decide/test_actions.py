@@ -446,17 +446,48 @@ def test_what_the_last_run_left_open_is_hedged_before_another_begins(open_desk, 
     assert "UNEQUAL" not in {one.key for one in desk.seen(c.RaiseAlarm)} and not desk.resting()
 
 
-def test_a_single_that_will_not_begin_on_an_open_run_sends_nothing(open_desk):
+def test_a_single_on_an_open_run_hedges_what_that_left_and_watches_it(open_desk):
+    """An open run explains the position; to end beside its gap would leave it to nobody."""
     desk = open_desk()
     desk.funding(GOOD)
     desk.work(lambda: desk.held[0] >= 2)
     desk.script[FUTURES].append("lost")
     desk.fill()
-    sent = len(desk.orders())
+    assert sum(desk.held)
     desk.start("single", request="r2")
-    desk.run(60)
-    assert desk.exit == (6, "POSITION_FOUND") and len(desk.orders()) == sent
-    assert "nothing was sent, and delta is 1.05" in desk.seen(c.EndRun)[-1].text
+    desk.work(lambda: desk.mode is Mode.HALT and not sum(desk.held))
+    assert desk.exit is None and desk.held == (desk.venue.coins, desk.venue.position)
+    desk.funding_goes()
+    desk.unwind()
+    assert desk.exit == (0, "UNWOUND")
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_a_single_that_was_scaled_is_one_still(open_desk, built):
+    """Its line resumes it, in the middle and behind the end of it, and it ends by itself."""
+    desk = open_desk(action="single")
+    desk.build()
+    desk.verb("scale", usd=D(1500))
+    desk.work(lambda: desk.held[0] > 11)
+    if built:
+        desk.work(lambda: desk.mode is Mode.HALT)
+    desk.start("single")
+    desk.work(lambda: desk.mode is Mode.HALT)
+    assert desk.exit is None and desk.held == (15, -15)
+    desk.funding_goes()
+    desk.unwind()
+    assert desk.exit == (0, "UNWOUND") and desk.held == (0, 0)
+
+
+def test_what_rests_when_a_process_begins_is_no_silence_of_a_stream(open_desk):
+    """The last that was heard of an account may be weeks old; this process has just begun."""
+    desk = open_desk()
+    desk.build()
+    desk.skip(600)
+    desk.heartbeats = False
+    desk.start("default")
+    desk.run(20)
+    assert "ACCOUNT_STREAM" not in {one.key for one in desk.seen(c.RaiseAlarm)}
 
 
 def test_carried_rates_may_enter(open_desk):
