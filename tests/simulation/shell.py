@@ -18,15 +18,15 @@ from words import brief
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.engine import Engine
-from hedge.decide.events import Verb
 from hedge.decide.rows import AnyEntry, Row, belongs
 from hedge.errors import JournalError
 from hedge.journal.frame import JSON
 from hedge.journal.log import JournalLog
 from hedge.journal.memory_disk import Fault
 from hedge.model import Balance, Fill, FundingPayment, Leg, OrderReport, Position
-from hedge.model.numbers import MINUTE, MS, SECOND, ZERO, plain
+from hedge.model.numbers import MS, SECOND, ZERO, plain
 from hedge.roles import AccountNews
+from hedge.runtime.continuity import locked_by_restarts
 
 if TYPE_CHECKING:
     from world import World
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 DIRECTORY = Path("/sim")
 EVENTS_A_SECOND = 1_000
 """More than this many facts within a second of time is a loop that feeds itself."""
-RESTARTS_MAX = 3
-RESTARTS_WINDOW = 10 * MINUTE
 WIRED = (c.PlaceOrder, c.CancelOrder)
 
 decode_row = msgspec.json.Decoder(Row).decode
@@ -83,7 +81,8 @@ class Shell:
         )
         if not self.alive:
             return
-        self._restarts()
+        if (lock := locked_by_restarts(self._starts, self.world.host())) is not None:
+            self.feed(lock)
         for leg, kind in STREAMS:
             world.after(world.delay(), world.reconnected, self, leg, kind)
         self.feed(e.ActionAsked(at=world.host(), **world.start_line))
@@ -98,20 +97,6 @@ class Shell:
             elif isinstance(row.entry, c.EndRun):
                 self._starts.clear()
             yield row
-
-    def _restarts(self) -> None:
-        now = self.world.host()
-        recent = [at for at in self._starts if now - at < RESTARTS_WINDOW]
-        if len(recent) > RESTARTS_MAX:
-            self.feed(
-                e.OperatorAsked(
-                    at=now,
-                    verb=Verb.LOCK,
-                    request_id=f"restarts:{now}",
-                    subject="RESTARTS",
-                    by=f"{len(recent)} restarts within ten minutes",
-                )
-            )
 
     # -- the pump --------------------------------------------------------------------------------
 

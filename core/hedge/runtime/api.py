@@ -138,7 +138,7 @@ class StatusApi:
         events_max: int = CLIENT_EVENTS_MAX,
     ) -> None:
         self._port = port
-        self._hedges = tuple(hedges)
+        self._hedges = list(hedges)
         self._runtime_dir = runtime_dir
         self._index_dirs = tuple(index_dirs)
         self._metrics_listen = metrics_listen
@@ -167,7 +167,9 @@ class StatusApi:
         self._unix = UnixSocket(self._runtime_dir)
 
     async def start(self) -> None:
-        """Bind, serve, and write the index; a `ConfigError` leaves nothing behind."""
+        """Bind, serve, and write the index, once; a `ConfigError` leaves nothing behind."""
+        if self._bug is not None:
+            return
         self._bug = asyncio.get_running_loop().create_future()
         self._started_at = self._port.now()
         try:
@@ -215,6 +217,13 @@ class StatusApi:
                 self._bug.set_result(None)
             if not self._bug.cancelled():
                 self._bug.exception()
+
+    def add(self, hedge: str) -> None:
+        """Put a hedge into the index: from now on it is this engine's, and no other's."""
+        if hedge not in self._hedges:
+            self._hedges.append(hedge)
+        if self._listeners and self._unix is not None:
+            self._list(hedge, self._unix.path)
 
     def _list(self, hedge: str, path: Path) -> None:
         entry = client.Entry(hedge, os.getpid(), str(path), self._started_at)

@@ -47,6 +47,8 @@ from hedge.runtime.words import render_row
 
 log = logging.getLogger(__name__)
 INTERRUPTED_TWICE = 130
+LATE_S = 60
+"""How long a start may ask its venues before somebody is told."""
 UNSHOWN_MAX = 256
 """Rows that may wait to be shown; with more of them each new one has the oldest shown first."""
 
@@ -109,7 +111,9 @@ class App:
         self._unshown: deque[tuple[str, Row]] = deque()
         self._shared: dict[tuple[str, str], dict[str, Any]] = {}
         self._openings: Openings
+        self._api: StatusApi
         self._running = False
+        self._late: set[str] = set()
         self._reports: dict[str, asyncio.Task[dict[str, Any]]] = {}
         self._one_report = asyncio.Lock()
 
@@ -133,8 +137,10 @@ class App:
                 down=self._not_begun,
             )
             stack.push_async_callback(self._openings.close)
-            api = self._bound_api(stack)
+            api = self._api = self._bound_api(stack)
             self._catch_signals(stack)
+            if not self._clock.virtual:  # who waits for a venue can be asked why
+                await api.start()
             beginning = loop.create_task(self._openings.begin())
             either: set[asyncio.Future[Any]] = {beginning, self._interrupted}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -148,8 +154,18 @@ class App:
 
     def _session(self, name: str) -> Session:
         session = Session(name, self.plan, self._host, self._clock)
+        session.owned = lambda: self._api.add(name)
+        session.waits = lambda text, waited_s: self._waits(session, text, waited_s)
         session.say = self._say
         return session
+
+    def _waits(self, session: Session, text: str, waited_s: int) -> None:
+        """Say that a start still asks; after a minute tell of a hedge that may be alone so long."""
+        name = session.name
+        self._say(f"{name}: {text}")
+        if waited_s >= LATE_S and session.lived and name not in self._late:
+            self._late.add(name)
+            self._tell_alarm("NOT_STARTED", name, f"not started after {waited_s} s: {text}")
 
     async def _open(self, session: Session) -> None:
         name = session.name
@@ -158,6 +174,7 @@ class App:
 
     def _begun(self, session: Session) -> None:
         self.sessions[session.name] = session
+        self._late.discard(session.name)
         if not self._clock.virtual:  # a simulated key never changes
             self._supervisor.start(f"keys of {session.name}", session.watch_keys())
         # Not before: a start that is refused says the one line of why.
@@ -213,7 +230,7 @@ class App:
         """Take the places to listen at before a hedge begins: none ends because one is taken."""
         api = StatusApi(
             self,
-            hedges=self.plan.names,
+            hedges=(),
             runtime_dir=self.plan.runtime_dir,
             index_dirs=client.index_directories(self.plan.state_dir),
             metrics_listen=self.plan.resolved.settings.metrics.listen,

@@ -1,7 +1,10 @@
 """A hedge goes on with the instruments and on the accounts it was opened with, by fresh ids."""
 
+from collections.abc import Sequence
+
 from hedge.config.values import VenueRef
 from hedge.decide.engine import Engine
+from hedge.decide.events import OperatorAsked, Verb
 from hedge.decide.terms import HedgeTerms
 from hedge.errors import SafetyRefusal
 from hedge.model.numbers import MINUTE
@@ -9,6 +12,8 @@ from hedge.runtime.roles_open import Roles
 from hedge.runtime.whose import whose
 
 EPOCH_DIGITS = slice(6, 10)
+RESTARTS_MAX = 3
+RESTARTS_WINDOW = 10 * MINUTE
 
 
 def holds(engine: Engine) -> bool:
@@ -59,6 +64,23 @@ def same_accounts(
                 f" of {now.instrument.venue}, not on {now.account}; unwind it there, or name the"
                 " other hedge otherwise"
             )
+
+
+def locked_by_restarts(starts: Sequence[int], now: int) -> OperatorAsked | None:
+    """Return the lock of a hedge that has restarted too often: a person is to look.
+
+    ``starts`` are the times of the earlier ones since its last end.
+    """
+    recent = [at for at in starts if now - at < RESTARTS_WINDOW]
+    if len(recent) <= RESTARTS_MAX:
+        return None
+    return OperatorAsked(
+        at=now,
+        verb=Verb.LOCK,
+        request_id=f"restarts:{now}",
+        subject="RESTARTS",
+        by=f"{len(recent)} restarts within ten minutes",
+    )
 
 
 async def epoch_seen(roles: Roles, refs: tuple[VenueRef, VenueRef], engine: Engine) -> int:

@@ -40,11 +40,17 @@ from hedge.journal.log import JournalLog
 from hedge.journal.table import Projection
 from hedge.journal.upkeep import clear_restored_mark, restored_mark
 from hedge.model import Instrument, Leg
-from hedge.model.numbers import MINUTE, SECOND
+from hedge.model.numbers import SECOND
 from hedge.plugins.host import PluginHost
 from hedge.roles import AccountCheck, Can, Clock, MarketFeed, OrderGateway
 from hedge.runtime import picture
-from hedge.runtime.continuity import epoch_seen, holds, same_accounts, same_instruments
+from hedge.runtime.continuity import (
+    epoch_seen,
+    holds,
+    locked_by_restarts,
+    same_accounts,
+    same_instruments,
+)
 from hedge.runtime.effects import Effects
 from hedge.runtime.hurried import hurried
 from hedge.runtime.kill import KillFiles
@@ -57,8 +63,6 @@ from hedge.runtime.snapshot import HedgeSnapshot
 from hedge.runtime.whose import whose
 
 T = TypeVar("T")
-RESTARTS_MAX = 3
-RESTARTS_WINDOW = 10 * MINUTE
 READ_PAUSES_S = (1, 2, 4, 8, 15, 30)
 """How long a start waits between its tries to read what it cannot begin without: a minute."""
 READ_PATIENCE_S = (30,) * 58
@@ -109,6 +113,10 @@ class Session:
         self.lived = (self.directory / LOG_NAME).exists()
         """Whether this hedge may have traded before; known for sure once it is open."""
         self.say: Callable[[str], None] = lambda _: None
+        self.waits: Callable[[str, int], None] = lambda _text, _waited_s: None
+        """Is told why a start still asks, and for how many seconds it has."""
+        self.owned: Callable[[], None] = lambda: None
+        """Is told that this process has the locks of the hedge."""
 
     # -- opening ---------------------------------------------------------------------------------
 
@@ -122,6 +130,7 @@ class Session:
         self._stack.callback(self._locks.close)
         self._locks.enter_context(hold(self.directory / LOCK_NAME, what=f"hedge {self.name}"))
         self._claim(shared)
+        self.owned()
         if self.plan.sim_reset:
             reset_simulation(self.directory)
         self.roles = await open_roles(
@@ -291,12 +300,14 @@ class Session:
     async def _read(self, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Read once more, a few times, what a start needs; nothing that could be an order."""
         pauses_s = READ_PAUSES_S if not self.lived else READ_PAUSES_S + READ_PATIENCE_S
+        waited_s = 0
         for pause_s in pauses_s:
             try:
                 return await read()
             except (Unreachable, OutcomeUnknown, Limited, Malformed) as error:
                 if pause_s >= SAID_FROM_S:
-                    self.say(f"{self.name}: still asking after {type(error).__name__}: {error}")
+                    self.waits(f"still asking after {type(error).__name__}: {error}", waited_s)
+                waited_s += pause_s
                 await self._clock.sleep_until(self._clock.now() + pause_s * SECOND)
         return await read()
 
@@ -362,7 +373,8 @@ class Session:
         if restored:
             self.log.sync()
             clear_restored_mark(self.directory)
-        self._restarts()
+        if (lock := locked_by_restarts(self._starts, clock.now())) is not None:
+            self.ask(lock)
         self.heed_kill_files()  # not first with the first tick: an order may precede it
         self._tell_keys(self._findings)
         if self._unprepared:
@@ -406,21 +418,6 @@ class Session:
             self._alarm("KEY_EXPIRES", "alarm", "; ".join(found.endings))
         if found.unread:
             self._alarm("KEY_UNREAD", "warning", found.unread)
-
-    def _restarts(self) -> None:
-        """More than three restarts in ten minutes: start LOCKED and let a person look."""
-        now = self._clock.now()
-        recent = [at for at in self._starts if now - at < RESTARTS_WINDOW]
-        if len(recent) > RESTARTS_MAX:
-            self.pump.feed(
-                e.OperatorAsked(
-                    at=now,
-                    verb=e.Verb.LOCK,
-                    request_id=f"restarts:{now}",
-                    subject="RESTARTS",
-                    by=f"{len(recent)} restarts within ten minutes",
-                )
-            )
 
     def ask(self, event: e.OperatorAsked) -> None:
         self.pump.feed(event)

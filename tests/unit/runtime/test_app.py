@@ -38,7 +38,10 @@ from hedge.journal.log import JournalLog
 from hedge.model.numbers import SECOND
 from hedge.plugins.host import load_plugins
 from hedge.roles import Alert
+from hedge.runtime import app as app_module
+from hedge.runtime import session as session_module
 from hedge.runtime.app import INTERRUPTED_TWICE, App
+from hedge.runtime.client import Client, entries
 from hedge.runtime.clock import RealClock, VirtualClock, VirtualLoop
 from hedge.runtime.logs import Redactor
 from hedge.runtime.openings import Openings
@@ -427,7 +430,9 @@ def test_hedges_none_of_which_can_begin_end_the_process_with_the_first_ones_erro
         live(tmp_path, never, CONFIG.replace("BTC/USDT", "XYZ/USDT"))
 
 
-def beside_the_dead(folder: Path, names: tuple[str, ...], *, lived: bool) -> RunPlan:
+def beside_the_dead(
+    folder: Path, names: tuple[str, ...], *, lived: bool, phone: bool = False
+) -> RunPlan:
     """Return the plan of a run in real time; the venue of ``dead`` is an address nobody serves."""
     if lived:
         prepare_dir(folder / "dead")
@@ -437,7 +442,7 @@ def beside_the_dead(folder: Path, names: tuple[str, ...], *, lived: bool) -> Run
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
     path = folder / "hedge.toml"
-    path.write_text(BESIDE_THE_DEAD.format(port=port))
+    path.write_text(BESIDE_THE_DEAD.format(port=port) + PHONE * phone)
     path.chmod(0o600)
     resolved = resolve(environ={}, cwd=folder, config_path=path, flags=Flags(names=names))
     return RunPlan(
@@ -452,6 +457,38 @@ def test_a_place_to_listen_that_is_taken_ends_the_start_before_a_hedge_begins(tm
         with pytest.raises(ConfigError, match="in use"):
             live(tmp_path, never, f'{CONFIG}[metrics]\nlisten = "{listen}"\n')
     assert not list(tmp_path.glob("*/journal.log"))
+
+
+def test_a_start_that_waits_for_its_venue_can_be_asked_and_tells_who_is_to_know(
+    tmp_path, monkeypatch
+):
+    """An open hedge may be alone for as long as its venue cannot be read."""
+    monkeypatch.setattr(session_module, "READ_PAUSES_S", (0, 60))
+    monkeypatch.setattr(app_module, "LATE_S", 0)
+    plan = beside_the_dead(tmp_path, ("dead",), lived=True, phone=True)
+    phone = Phone()
+    place = plan.resolved.settings
+    said = {}
+
+    async def main() -> int:
+        host = load_plugins(["binance"], venues=place.venues)
+        host.register(phone, "phone")
+        running = asyncio.create_task(App(plan, host, RealClock(), Redactor()).run())
+        async with asyncio.timeout(20):
+            while not (entries([tmp_path]) and phone.heard):  # noqa: ASYNC110 - nobody says it
+                await asyncio.sleep(0.01)
+            engine = Client(entries([tmp_path])[0].socket)
+            said.update((await asyncio.to_thread(engine.get, "/v1/status"))["data"])
+            with pytest.raises(NotRunning, match="dead: not started: waits for its venues"):
+                await asyncio.to_thread(engine.post, "pause", {"hedge": "dead"})
+            signal.raise_signal(signal.SIGTERM)
+            return await running
+
+    with pytest.raises(NotHedged):
+        asyncio.run(main())
+    assert said["absent"] == {"dead": "not started: waits for its venues"} and not said["hedges"]
+    (late,) = [one for one in phone.heard if "not started after" in one.text]
+    assert (late.hedge, late.level) == ("dead", "alarm") and "Unreachable" in late.text
 
 
 @pytest.mark.parametrize(("lived", "code"), [(False, 0), (True, NotHedged.exit_code)])
