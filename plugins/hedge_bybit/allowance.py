@@ -73,7 +73,7 @@ class Allowance:
         """
         asked_s = wait_s(headers, self._offset.now_ms())
         if status == HTTP_FORBIDDEN:
-            return self._close(max(asked_s, BANNED_FOR_S), urgent_too=True)
+            return self._close(asked_s or BANNED_FOR_S, urgent_too=True)
         if code == ADDRESS_LIMITED:
             return self._close(max(asked_s, ADDRESS_LIMITED_FOR_S), urgent_too=True)
         if status == HTTP_LIMITED:

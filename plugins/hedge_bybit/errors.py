@@ -77,7 +77,7 @@ DIGITS_MAX = 15
 
 LIMITED_FOR_S = 1
 BANNED_FOR_S = 600
-"""An address over its limit gets HTTP 403 for at least ten minutes (docs/v5/rate-limit)."""
+"""An address over its limit gets HTTP 403 for ten minutes (docs/v5/rate-limit), unless it says less."""
 ADDRESS_LIMITED_FOR_S = 5
 """The window that requests of an address are counted in, which slides."""
 WAIT_MAX_S = 86_400
@@ -205,7 +205,7 @@ def status_error(status: int, *, read: bool, retry_after_s: int = 0) -> VenueErr
         return Limited(
             f"{text} (the address is over its limit, or Bybit does not serve its country)",
             code=str(status),
-            retry_after_s=max(retry_after_s, BANNED_FOR_S),
+            retry_after_s=retry_after_s or BANNED_FOR_S,
         )
     if status == HTTP_LIMITED:
         return Limited(text, code=str(status), retry_after_s=max(retry_after_s, LIMITED_FOR_S))

@@ -35,6 +35,7 @@ from hedge.plugins.host import load_plugins
 from hedge.runtime.app import App
 from hedge.runtime.clock import RealClock
 from hedge.runtime.logs import Redactor
+from hedge.runtime.supervise import put_down
 from hedge_sim.dialects.faults import SWITCHES
 
 COMPRESSED = 6
@@ -109,10 +110,13 @@ async def live(life: Life) -> None:
 async def looked_after(life: Life) -> None:
     """Live it beside the one who watches it: a person, and the passing of the market's time."""
     living = asyncio.create_task(live(life))
-    async with asyncio.timeout(LIFE_S):
-        while not living.done():
-            await asyncio.to_thread(life.look)
-            await asyncio.wait({living}, timeout=LOOK_S)
+    try:
+        async with asyncio.timeout(LIFE_S):
+            while not living.done():
+                await asyncio.to_thread(life.look)
+                await asyncio.wait({living}, timeout=LOOK_S)
+    finally:
+        await put_down({living})
     living.result()
     await asyncio.to_thread(life.judge)
 

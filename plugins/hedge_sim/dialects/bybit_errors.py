@@ -16,12 +16,18 @@ OPTION: Final = "option"
 
 
 class Rejection(Refused):
-    """A definite no as it goes over the wire: ``ret_code``, its words, and the HTTP status."""
+    """A definite no as it goes over the wire: ``ret_code``, its words, and the HTTP status.
 
-    def __init__(self, ret_code: int, message: str, *, status: int = 200) -> None:
+    ``retry_after_s`` is said in a header, where it is not 0.
+    """
+
+    def __init__(
+        self, ret_code: int, message: str, *, status: int = 200, retry_after_s: int = 0
+    ) -> None:
         super().__init__(message, code=str(ret_code))
         self.ret_code = ret_code
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 def bad_param(text: str) -> Rejection:

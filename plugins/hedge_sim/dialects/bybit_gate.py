@@ -75,7 +75,8 @@ class Gate:
         if len(window) > IP_REQUESTS_MAX * self.limits.scale:
             self._banned_until = max(self._banned_until, now + IP_BAN_MS)
         if now < self._banned_until:
-            raise Rejection(10018, "403, access too frequent", status=403)
+            left_s = -(-(self._banned_until - now) // 1_000)
+            raise Rejection(10018, "403, access too frequent", status=403, retry_after_s=left_s)
 
     def check_time(self, operation: str, signed: int, window: int) -> None:
         """Raise 10002 where the fault wants it."""

@@ -60,7 +60,8 @@ class Rest:
             return await self._post(request, path, body)
         except Rejection as rejection:
             if rejection.status == 403:  # noqa: PLR2004 - Forbidden
-                return Response(str(rejection), 403, media_type="text/plain")
+                headers = {"Retry-After": str(rejection.retry_after_s)}
+                return Response(str(rejection), 403, headers=headers, media_type="text/plain")
             return self._say(Answer(rejection=rejection))
 
     # GET

@@ -136,6 +136,7 @@ LIMITED = '{"retCode": %d, "retMsg": "Too many visits."}'
     [
         (Raw(403, "access too frequent"), 600),
         (Raw(403, "access too frequent", Retry_After="900"), 900),
+        (Raw(403, "access too frequent", Retry_After="90"), 90),
         (Raw(429, "slow down", Retry_After="30"), 30),
         (Raw(200, LIMITED % 10018), 5),
         (Raw(200, LIMITED % 10018, Retry_After="45"), 45),
