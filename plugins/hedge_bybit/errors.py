@@ -77,7 +77,7 @@ DIGITS_MAX = 15
 
 LIMITED_FOR_S = 1
 BANNED_FOR_S = 600
-"""An address over its limit gets HTTP 403 for ten minutes (docs/v5/rate-limit), unless it says less."""
+"""An address over its limit gets HTTP 403 for ten minutes (docs/v5/rate-limit), or as it says."""
 ADDRESS_LIMITED_FOR_S = 5
 """The window that requests of an address are counted in, which slides."""
 WAIT_MAX_S = 86_400
