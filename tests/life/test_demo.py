@@ -42,6 +42,7 @@ def test_the_readme_shows_what_the_demo_comes_to(demos):
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     shown = readme.partition("<!-- demo -->")[2].partition("<!-- /demo -->")[0]
     assert f"{data['orders']} orders, {data['fills']} fills" in shown
+    assert shown.count(f" {data['fills']} fills, ") == 2, "the report's, and the closing line's"
     assert f"never more than {data['max_unhedged_usd']} unhedged" in shown
     assert f"explained             {Decimal(data['report']['explained']):+.2f}" in shown
 
@@ -65,3 +66,4 @@ def test_ten_seeds_give_ten_runs_that_each_agree_with_the_venue(demos):
         assert Decimal(report["funding"]) > 0, data["seed"]
         lines = ("funding", "basis", "slippage", "fees", "drift", "other")
         assert sum(Decimal(report[line]) for line in lines) == Decimal(report["explained"])
+        assert data["fills"] == report["details"]["fills"], data["seed"]

@@ -156,6 +156,7 @@ def _run_in(state_dir: Path, seed: int, *, fast: bool, as_json: bool) -> int:
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         end, data = runner.run(_live(plan, story, VirtualClock(loop)))
     report = attribution.attribute(story.rows)
+    data["fills"] = report.details.fills  # the streams tell most of them, reads the others
     document = {"seed": seed, **data, "report": render.as_data(report)}
     if as_json:
         print(render.envelope(SCHEMA, time.time_ns(), document), end="")  # noqa: T201 - what the command answers
@@ -215,7 +216,6 @@ def _facts(session: Session, story: Story, end: c.EndRun) -> dict[str, Any]:
         "max_unhedged_usd": plain(unhedged.quantize(Decimal("0.01"))),
         "exposure_max": plain(allowed.quantize(Decimal("0.01"))),
         "orders": story.orders,
-        "fills": story.fills,
         "disconnects": story.downs,
     }
 
