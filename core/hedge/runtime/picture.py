@@ -21,9 +21,7 @@ def snapshot(engine: Engine, *, spot_venue: str, futures_venue: str, at: int) ->
         engine.inventory, terms.futures.instrument.lot, terms.limits.tolerance_bps
     )
     rate = market.funding
-    audit = engine.volatile.legs[Leg.FUTURES].last
-    position = audit.position if audit is not None else None
-    liquidation = position.liquidation_price if position is not None else None
+    liquidation, margin_ratio = _margin(engine)
     armed, why = exit_state(engine)
     return HedgeSnapshot(
         name=terms.name,
@@ -58,7 +56,7 @@ def snapshot(engine: Engine, *, spot_venue: str, futures_venue: str, at: int) ->
         liquidation_distance=(
             abs(liquidation - futures_mid) / futures_mid if liquidation and futures_mid else None
         ),
-        margin_ratio=audit.margin_ratio if audit else None,
+        margin_ratio=margin_ratio,
         spot_mid=spot_mid,
         futures_mid=futures_mid,
         basis_bps=market.basis_bps(),
@@ -108,6 +106,19 @@ def exit_state(engine: Engine) -> tuple[bool, str]:
     tally = engine.books.tally
     need = engine.terms.funding.exit_confirmations
     return True, f"{min(tally.below, need)} of {need} observations below"
+
+
+def _margin(engine: Engine) -> tuple[Decimal | None, Decimal | None]:
+    """Return the liquidation price and the margin ratio, as the last read has them.
+
+    Read of another position than the one held now they say nothing: of a smaller one, as in a
+    build, both look safer than they are.
+    """
+    audit = engine.volatile.legs[Leg.FUTURES].last
+    position = audit.position if audit is not None else None
+    if audit is None or position is None or position.quantity != engine.position:
+        return None, None
+    return position.liquidation_price, audit.margin_ratio
 
 
 def _age(engine: Engine, leg: Leg, at: int) -> int | None:

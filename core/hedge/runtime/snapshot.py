@@ -64,6 +64,7 @@ class HedgeSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     liquidation_price: Decimal | None = None
     liquidation_distance: Decimal | None = None
     margin_ratio: Decimal | None = None
+    """All three None until ``position`` was read as it is now: each fill changes them."""
     spot_mid: Decimal | None = None
     futures_mid: Decimal | None = None
     basis_bps: Decimal | None = None
