@@ -4,7 +4,6 @@ Method: the real command line against a real status API in a thread, a fake engi
 """
 
 import io
-from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from hedge.cli.main import main
 from hedge.cli.operate import unwind
 from hedge.decide.events import Verb
 from hedge.errors import SafetyRefusal
-from hedge.runtime.api import snapshot_preview
 from hedge.runtime.client import Client
 from hedge.runtime.snapshot import AlarmView, HedgeSnapshot, OrderView
 
@@ -33,11 +31,10 @@ ORDER = OrderView(
 
 
 def shot(name: str, **more: Any) -> HedgeSnapshot:
-    return HedgeSnapshot(name=name, at=AT, symbol="S", spot_venue="a", futures_venue="b", **more)
-
-
-def preview(one: HedgeSnapshot) -> Mapping[str, object]:
-    return {**snapshot_preview(one), "slip_bps": Decimal(3)}
+    return HedgeSnapshot(
+        name=name, at=AT, symbol="S", spot_venue="a", futures_venue="b",
+        unwind_slip_bps=Decimal(3), **more,
+    )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +69,7 @@ def test_a_line_becomes_one_command(
     state: Path, capsys: pytest.CaptureFixture[str], line: str, asked: dict[str, Any]
 ) -> None:
     port = FakePort(shot("btc", orders=(ORDER,)))
-    with in_a_thread(state, port, preview=preview):
+    with in_a_thread(state, port):
         assert main(line.split()) == 0
     assert len(port.asked) == 1
     assert {"hedge": "btc", **asked}.items() <= port.asked[0].items()
@@ -87,7 +84,7 @@ def test_ack_all_acknowledges_each_open_alarm(
         for key in ("DELTA", "OLD", "CLOCK")
     )
     port = FakePort(shot("btc", alarms=alarms))
-    with in_a_thread(state, port, preview=preview):
+    with in_a_thread(state, port):
         assert main(["ack", "btc", "--all", "--request-id", "r"]) == 0
     asked = [(one["subject"], one["request_id"]) for one in port.asked]
     assert asked == [("DELTA", "r-1"), ("CLOCK", "r-2")]
@@ -117,7 +114,7 @@ def test_what_is_wrong_is_said_in_one_line(
     state: Path, capsys: pytest.CaptureFixture[str], line: str, code: int, said: str
 ) -> None:
     port = FakePort(shot("btc"), shot("eth"))
-    with in_a_thread(state, port, preview=preview):
+    with in_a_thread(state, port):
         assert main(line.split()) == code
     err = capsys.readouterr().err
     assert said in err
@@ -143,7 +140,7 @@ def test_a_person_types_the_code_or_nothing_happens(state: Path) -> None:
         prompts.append(prompt)
         return prompt.split()[1] + "\n"
 
-    with in_a_thread(state, port, preview=preview) as path:
+    with in_a_thread(state, port) as path:
         shown = io.StringIO()
         options: dict[str, Any] = {"request_id": "r", "max_slip_bps": None, "out": shown}
         for wrong in ("", "y\n", "000\n"):

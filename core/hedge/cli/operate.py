@@ -109,7 +109,11 @@ def liquidate(
     yes: Annotated[bool, typer.Option("--yes", help="Confirm without being asked.")] = False,
     max_slip_bps: Annotated[
         str | None,
-        typer.Option("--max-slip-bps", help="Refuse if the unwind is expected to cost more."),
+        typer.Option(
+            "--max-slip-bps",
+            help="Refuse if the unwind is expected to slip by more: half of both spreads as they"
+            " stand, in bps of a leg; fees and depth are not in it.",
+        ),
     ] = None,
     request_id: RequestId = None,
     state_dir: StateDir = None,

@@ -102,7 +102,10 @@ class Feed:
 
 
 def snapshot_preview(shot: HedgeSnapshot) -> Answer:
-    """Return what a liquidation would start from; ``notional`` is both legs together, in quote."""
+    """Return what a liquidation would start from; ``notional`` is both legs together, in quote.
+
+    ``slip_bps`` is the expected slippage (`hedge.runtime.slip`), None while it cannot be told.
+    """
     legs = ((shot.inventory, shot.spot_mid), (shot.position, shot.futures_mid))
     values = [abs(q) * p for q, p in legs if q is not None and p is not None]
     return {
@@ -113,14 +116,14 @@ def snapshot_preview(shot: HedgeSnapshot) -> Answer:
         "notional": sum(values, Decimal(0)) if len(values) == len(legs) else None,
         "basis_bps": shot.basis_bps,
         "orders": len(shot.orders),
-    }
+        "slip_bps": shot.unwind_slip_bps,
+    } | ({"beyond_depth": shot.unwind_beyond_depth} if shot.unwind_beyond_depth else {})
 
 
 class StatusApi:
     """Serves one engine's hedges at ``socket_path`` from `start` to `close`.
 
-    ``index_dirs`` are where clients look (`client.index_directories`). ``preview`` may add
-    ``slip_bps``, the expected cost of the unwind, to what `snapshot_preview` says.
+    ``index_dirs`` are where clients look (`client.index_directories`).
     """
 
     def __init__(
@@ -132,7 +135,6 @@ class StatusApi:
         index_dirs: Sequence[Path],
         metrics_listen: str = "",
         meters: Meters | None = None,
-        preview: Callable[[HedgeSnapshot], Answer] = snapshot_preview,
         new_code: Callable[[], str] | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         events_max: int = CLIENT_EVENTS_MAX,
@@ -144,7 +146,6 @@ class StatusApi:
         self._metrics_listen = metrics_listen
         self._meters = meters or Meters()
         self._meters.watch(port.snapshots)
-        self._preview = preview
         self._codes = api_body.Confirmations(monotonic_ns, new_code)
         self._events_max = events_max
         self._started_at = 0
@@ -361,11 +362,14 @@ class StatusApi:
         return JSONResponse({"accepted": True, "text": text, **said})
 
     def _unconfirmed(self, shot: HedgeSnapshot, ask: api_body.Ask) -> Response | None:
-        preview = builtins_of(self._preview(shot))
+        preview = builtins_of(snapshot_preview(shot))
         if ask.max_slip_bps is not None:
             slip = preview.get("slip_bps")
             if slip is None:
-                raise SafetyRefusal("the slippage cannot be estimated now; nothing was done")
+                why = "a holding is unknown, or a price is missing or old"
+                raise SafetyRefusal(
+                    f"the slippage cannot be estimated now: {why}; nothing was done"
+                )
             if Decimal(slip) > ask.max_slip_bps:
                 raise SafetyRefusal(f"SLIP_ABOVE_MAX: slip_bps={slip} max={ask.max_slip_bps}")
         if ask.confirm:

@@ -7,6 +7,7 @@ from hedge.decide.engine import Engine
 from hedge.decide.mode import Mode, Trip
 from hedge.model import Leg
 from hedge.model.numbers import BPS, MS
+from hedge.runtime import slip
 from hedge.runtime.snapshot import AlarmView, HedgeSnapshot, OrderView
 
 
@@ -60,6 +61,8 @@ def snapshot(engine: Engine, *, spot_venue: str, futures_venue: str, at: int) ->
         spot_mid=spot_mid,
         futures_mid=futures_mid,
         basis_bps=market.basis_bps(),
+        unwind_slip_bps=slip.slip_bps(engine, at),
+        unwind_beyond_depth=slip.beyond_depth(engine) if known else "",
         spot_stream_age_ms=_age(engine, Leg.SPOT, at),
         futures_stream_age_ms=_age(engine, Leg.FUTURES, at),
         exposure_max=exposure.exposure_max(terms, spot_mid) if spot_mid else None,

@@ -68,6 +68,10 @@ class HedgeSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     spot_mid: Decimal | None = None
     futures_mid: Decimal | None = None
     basis_bps: Decimal | None = None
+    unwind_slip_bps: Decimal | None = None
+    """What crossing half the spread on both legs would cost now, in bps of the larger leg."""
+    unwind_beyond_depth: str = ""
+    """Which leg is more than the books' five best levels hold, where that is known; "": none."""
     spot_stream_age_ms: int | None = None
     futures_stream_age_ms: int | None = None
     exposure_max: Decimal | None = None

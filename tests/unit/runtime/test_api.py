@@ -8,18 +8,18 @@ import http.client
 import os
 import socket
 import stat
-from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from api_port import AT, BTC, FakePort, VirtualLoop, get, post, send, serve
+from msgspec.structs import replace
 
 from hedge.decide.events import Verb
 from hedge.errors import ConfigError, HedgeError, JournalError, SafetyRefusal, UsageError
 from hedge.runtime import client
-from hedge.runtime.api import Feed, StatusApi, snapshot_preview
+from hedge.runtime.api import Feed, StatusApi
 from hedge.runtime.api_metrics import Meters
 from hedge.runtime.snapshot import HedgeSnapshot
 
@@ -247,9 +247,6 @@ def test_liquidation_needs_the_code_of_its_preview(tmp_path: Path) -> None:
 
 
 def test_a_bound_on_the_slippage_refuses_what_it_cannot_check(tmp_path: Path) -> None:
-    def preview(shot: HedgeSnapshot) -> Mapping[str, object]:
-        return {**snapshot_preview(shot), "slip_bps": Decimal("2.5")}
-
     async def blind(api: StatusApi) -> None:
         with pytest.raises(SafetyRefusal, match="cannot be estimated"):
             await post(api, "liquidate", max_slip_bps="5")
@@ -261,7 +258,7 @@ def test_a_bound_on_the_slippage_refuses_what_it_cannot_check(tmp_path: Path) ->
             await post(api, "liquidate", max_slip_bps="3")
 
     serve(tmp_path, FakePort(), blind)
-    serve(tmp_path, FakePort(), seeing, preview=preview)
+    serve(tmp_path, FakePort(replace(BTC, unwind_slip_bps=Decimal("2.5"))), seeing)
 
 
 # -- what breaks ---------------------------------------------------------------------------------
