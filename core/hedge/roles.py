@@ -299,6 +299,8 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     settings: type[Any]
     """A pydantic model; the host validates ``[venues.NAME]`` against it, unknown keys refused."""
     summary: str = ""
+    secrets: tuple[str, ...] = ("api_key", "api_secret")
+    """What an account needs there: also ``private_key``, ``passphrase``; empty: no account."""
 
 
 class VenueContext(msgspec.Struct, kw_only=True):

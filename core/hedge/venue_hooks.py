@@ -25,6 +25,7 @@ class VenueHooks:
         legs: "LegKind",
         can: "Can",
         summary: str = "",
+        secrets: tuple[str, ...] = ("api_key", "api_secret"),
     ) -> None:
         """Take the module of the roles, and ``module:Name`` of the settings."""
         self._venue = venue
@@ -33,6 +34,7 @@ class VenueHooks:
         self._legs = legs
         self._can = can
         self._summary = summary
+        self._secrets = secrets
 
     @hookimpl
     def hedge_venues(self) -> "list[VenueSpec]":
@@ -48,6 +50,7 @@ class VenueHooks:
                 can=self._can,
                 settings=settings,
                 summary=self._summary,
+                secrets=self._secrets,
             )
         ]
 

@@ -46,6 +46,7 @@ def hedge_venues() -> "list[VenueSpec]":
                 can=profile.can,
                 settings=CcxtSettings,
                 summary=f"{profile.title} over ccxt",
+                secrets=profile.secrets,
             )
             for profile in PROFILES.values()
         ),

@@ -42,6 +42,7 @@ def hedge_venues() -> "list[VenueSpec]":
             can=Can.VIRTUAL_TIME | Can.SHARED_WALLET | Can.USER_STREAM | Can.RESULT_ACK | Can.DEPTH,
             settings=SimSettings,
             summary="replays recorded markets, with seeded faults",
+            secrets=(),
         )
     ]
 

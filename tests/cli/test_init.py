@@ -45,6 +45,27 @@ def test_the_simulated_venue_is_not_asked_for_keys(capsys: pytest.CaptureFixture
     assert "[accounts" not in Path("hedge.toml").read_text()
 
 
+@pytest.mark.parametrize(
+    ("venue", "account", "keys"),
+    [
+        ("ccxt:okx", "okx", "api_key api_secret passphrase"),
+        ("ccxt:kucoin@carry", "carry", "api_key api_secret passphrase"),
+        ("ccxt:gate", "gate", "api_key api_secret"),
+        ("ccxt:hyperliquid", "hyperliquid", "private_key"),
+        ("acme", "acme", "api_key api_secret"),
+    ],
+)
+def test_the_keys_are_those_that_the_venue_asks_for(
+    capsys: pytest.CaptureFixture[str], venue: str, account: str, keys: str
+) -> None:
+    """As its plugin says it; of one that is not there nobody knows better than the usual two."""
+    assert run_line(["init", "--spot", venue]) == 0
+    files = [f"accounts__{account}__{key}" for key in keys.split()]
+    assert f"beside it: {', '.join(files)}\n" in capsys.readouterr().err
+    head = Path("hedge.toml").read_text().partition(f"[accounts.{account}]")[2].splitlines()[0]
+    assert files[0] in head and all(f"_{key}" in head for key in keys.split())
+
+
 def test_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "hedge.toml").write_text("mine")
     with pytest.raises(SafetyRefusal, match="is not overwritten"):

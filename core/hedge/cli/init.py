@@ -2,12 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from hedge.cli.output import say
-from hedge.errors import SafetyRefusal
+from hedge.errors import PluginError, SafetyRefusal
+
+if TYPE_CHECKING:
+    from hedge.plugins.host import PluginHost
 
 TEMPLATE = """\
 # hedge.toml: what is hedged, where, and within which bounds.
@@ -84,6 +87,7 @@ usd = "{usd}"                   # the target; or quantity = "0.15" with limits.n
 
 SIMULATED_VENUE = "sim"
 KEYS = ("api_key", "api_secret")
+"""What is named for a venue whose plugin cannot be asked: not installed, or not trusted so far."""
 VENUE = """\
 [venues.{name}]
 # environment = "live"          # live, testnet, demo, local; live also needs `hedge run --live`
@@ -94,7 +98,7 @@ SIMULATED = """\
 # seed = 7
 """
 ACCOUNT = """
-[accounts.{name}]               # keys: secrets/accounts__{name}__api_key, ..._api_secret
+[accounts.{name}]               # keys: secrets/{keys}
 venue = "{venue}"
 # allow_withdraw = false        # true: start although the key can withdraw or transfer
 # allow_any_ip = false          # true: start live although the key is bound to no address
@@ -119,21 +123,41 @@ def init(
     with os.fdopen(opened, "w", encoding="utf-8") as file:
         file.write(text)
     print(path)
-    names = [name for name, _ in accounts_of(spot, futures)]
-    if names:
-        files = ", ".join(f"accounts__{name}__{key}" for name in names for key in KEYS)
-        say(f"keys go into files of mode 0600 in secrets/ beside it: {files}")
+    files = [
+        f"accounts__{one.name}__{key}" for one in accounts_of(spot, futures) for key in one.keys
+    ]
+    if files:
+        say(f"keys go into files of mode 0600 in secrets/ beside it: {', '.join(files)}")
     say("next: hedge config show, then hedge run")
 
 
-def accounts_of(spot: str, futures: str) -> list[tuple[str, str]]:
-    """Return (account, venue) of both legs, each once; the simulated venue needs no keys."""
-    from hedge.config.values import VenueRef
+class Account(NamedTuple):
+    name: str
+    venue: str
+    keys: tuple[str, ...]
+    """Which secrets the venue asks for."""
 
+
+def accounts_of(spot: str, futures: str) -> list[Account]:
+    """Return the accounts of both legs, each once; a venue without keys has none."""
+    from hedge.config.values import VenueRef
+    from hedge.plugins.host import load_plugins
+
+    host = load_plugins()
     legs = [VenueRef.parse(text) for text in (spot, futures)]
-    return list(
-        dict.fromkeys((leg.account_name, leg.venue) for leg in legs if leg.venue != SIMULATED_VENUE)
-    )
+    found = [Account(leg.account_name, leg.venue, keys_of(host, leg.venue)) for leg in legs]
+    return [one for one in dict.fromkeys(found) if one.keys]
+
+
+def keys_of(host: "PluginHost", venue: str) -> tuple[str, ...]:
+    """Return the secrets that the venue's plugin says an account there needs."""
+    from hedge.config.settings import ACCOUNT_SECRETS
+
+    try:
+        named = host.spec(venue).secrets
+    except PluginError:
+        return KEYS
+    return tuple(key for key in ACCOUNT_SECRETS if key in named)
 
 
 def render(*, spot: str, futures: str, symbol: str, usd: str) -> str:
@@ -150,7 +174,8 @@ def render(*, spot: str, futures: str, symbol: str, usd: str) -> str:
         for name in dict.fromkeys(leg.venue for leg in legs)
     )
     accounts = "".join(
-        ACCOUNT.format(name=account, venue=venue) for account, venue in accounts_of(spot, futures)
+        ACCOUNT.format(name=one.name, venue=one.venue, keys=_files(one))
+        for one in accounts_of(spot, futures)
     )
     return TEMPLATE.format(
         name=symbol.partition("/")[0].lower(),
@@ -161,6 +186,11 @@ def render(*, spot: str, futures: str, symbol: str, usd: str) -> str:
         venues=venues,
         accounts=accounts,
     )
+
+
+def _files(account: Account) -> str:
+    first, *others = account.keys
+    return ", ".join([f"accounts__{account.name}__{first}", *(f"..._{key}" for key in others)])
 
 
 def _key(name: str) -> str:

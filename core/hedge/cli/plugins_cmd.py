@@ -193,6 +193,7 @@ def _document(row: "Standing", host: "PluginHost") -> dict[str, Any]:
             "can": [flag.name for flag in spec.can if flag.name],
             "settings": sorted(getattr(spec.settings, "model_fields", {})),
             "summary": spec.summary,
+            "secrets": list(spec.secrets),
         }
         for name, spec in host.venues().items()
         if host.owner(name) == row.name

@@ -13,7 +13,8 @@ CODES = Codes(
     unknown=words("40010 40015 40725 45001 40786 40757"),
 )
 BITGET = Profile(
-    name="bitget", title="Bitget", can=STREAMED, codes=CODES, recv_window_ms=30_000,
+    name="bitget", title="Bitget", secrets=("api_key", "api_secret", "passphrase"),
+    can=STREAMED, codes=CODES, recv_window_ms=30_000,
     trades_window_h=7 * 24, page=100, marks="watch_ticker", mode_from="positions",
     sets_margin_mode=True, order_params={"marginMode": "{mode}"},
     rights=Rights(method="privateSpotGetV2SpotAccountInfo", path="data.authorities",

@@ -10,7 +10,8 @@ from hedge_ccxt.profiles.profile import STREAMED, Profile
 TWO_DAYS_MS = 48 * 3_600 * 1_000
 
 HYPERLIQUID = Profile(
-    name="hyperliquid", title="Hyperliquid", can=STREAMED, ids=IdStyle.HEX,
+    name="hyperliquid", title="Hyperliquid", secrets=("private_key",), can=STREAMED,
+    ids=IdStyle.HEX,
     options={"builderFee": False},
     recv_window_ms=TWO_DAYS_MS,  # how old a nonce may be, in the venue's documentation
     trades_window_h=7 * 24, page=2_000, marks="fetch_funding_rate", mode_from="one_way",

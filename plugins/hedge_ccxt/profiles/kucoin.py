@@ -16,7 +16,8 @@ CODES = Codes(
     same=words("330001"),
 )
 KUCOIN = Profile(
-    name="kucoin", title="KuCoin", futures="kucoinfutures", can=STREAMED, codes=CODES,
+    name="kucoin", title="KuCoin", secrets=("api_key", "api_secret", "passphrase"),
+    futures="kucoinfutures", can=STREAMED, codes=CODES,
     recv_window_ms=5_000, trades_window_h=24, page=100, marks="watch_mark_price",
     paid_on="positionQty", profits=Profits(rows="data", profit="unrealisedPNL", asset="currency"),
     mode_from="fetch_position_mode", sets_margin_mode=True, order_params={"marginMode": "{MODE}"},

@@ -17,7 +17,8 @@ CODES = Codes(
     same=words("59108"),
 )
 OKX = Profile(
-    name="okx", title="OKX", can=STREAMED | Can.SHARED_WALLET, codes=CODES,
+    name="okx", title="OKX", secrets=("api_key", "api_secret", "passphrase"),
+    can=STREAMED | Can.SHARED_WALLET, codes=CODES,
     recv_window_ms=30_000, trades_window_h=72, page=100, paid_on="sz",
     profits=Profits(rows="data.0.details", profit="upl", asset="ccy"),
     marks="watch_mark_price", mode_from="fetch_position_mode",

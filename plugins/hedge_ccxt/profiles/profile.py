@@ -41,6 +41,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     title: str = ""
+    secrets: tuple[str, ...] = ("api_key", "api_secret")
+    """What the venue's keys consist of: what ccxt asks for in ``requiredCredentials``."""
     spot: str = ""
     """ccxt's class for the spot leg; empty: ``name``."""
     futures: str = ""

@@ -18,7 +18,7 @@ from hedge_ccxt import plugin, sdk
 from hedge_ccxt.config import CcxtSettings
 from hedge_ccxt.profiles import PROFILES, profile_of
 
-pytest.importorskip("ccxt.pro")
+ccxt = pytest.importorskip("ccxt.pro")
 
 LINES_MAX = 40
 ROLES = (
@@ -43,6 +43,17 @@ def test_each_profile_is_a_venue_and_any_other_is_polled():
     assert specs["ccxt"].can is Can.NONE
     assert all(Can.USER_STREAM in specs[f"ccxt:{name}"].can for name in PROFILES)
     assert profile_of("mexc").name == "mexc"
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_names_the_keys_that_ccxt_requires(name):
+    ours = {"apiKey": "api_key", "secret": "api_secret", "password": "passphrase"}
+    ours["privateKey"] = "private_key"  # a wallet's address is no secret: it is a setting
+    required = getattr(ccxt, name)().requiredCredentials
+    wanted = {ours[key] for key, needed in required.items() if needed and key in ours}
+    assert set(PROFILES[name].secrets) == wanted
+    specs = {spec.name: spec for spec in plugin.hedge_venues()}
+    assert specs[f"ccxt:{name}"].secrets == PROFILES[name].secrets
 
 
 @pytest.mark.parametrize("hook", ROLES)
