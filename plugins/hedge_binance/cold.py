@@ -130,6 +130,16 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
+def _lost(error: Exception) -> str:
+    """Say what could not be reached; of other errors the class: an address holds a signature."""
+    name = type(error).__name__
+    if not isinstance(error, aiohttp.ClientConnectorError):
+        return name
+    cause: OSError | None = getattr(error, "os_error", None)  # a certificate's has none
+    why = cause.strerror if cause is not None and cause.strerror else name
+    return f"cannot reach {error.host}:{error.port}: {why}"
+
+
 class Cold:
     """REST of one market."""
 
@@ -237,7 +247,7 @@ class Cold:
                 retry_after_s=answer.retry_after_s,
             ) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(f"binance: {type(error).__name__}") from None
+            raise Unreachable(f"binance: {_lost(error)}") from None
 
     async def command(
         self,
@@ -266,7 +276,7 @@ class Cold:
                 return None
             raise self._sorted(answer) from None
         except aiohttp.ClientConnectorError as error:
-            raise Unreachable(f"binance: not sent, {type(error).__name__}") from None
+            raise Unreachable(f"binance: not sent, {_lost(error)}") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise OutcomeUnknown(f"binance: {type(error).__name__}") from None
         try:

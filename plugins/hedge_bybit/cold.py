@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from pybit.exceptions import (  # type: ignore[import-untyped] # pybit has no types
@@ -76,6 +77,8 @@ class Cold:
         recv_window_ms: int,
     ) -> None:
         self._url = url
+        self._host = urlsplit(url).netloc
+        """What is said of an error: the words of pybit's may hold a whole address."""
         self._access = access
         self._offset = offset
         self._recv_window_ms = recv_window_ms
@@ -102,7 +105,7 @@ class Cold:
             wait_s = self._heard_status(error)
             raise status_error(int(error.status_code), read=True, retry_after_s=wait_s) from None
         except (RequestException, TimeoutError) as error:
-            raise Unreachable(f"bybit: {type(error).__name__}") from None
+            raise Unreachable(f"bybit: {self._host}: {type(error).__name__}") from None
 
     async def command(self, ask: Ask) -> None:
         """Have something changed, once; raise what `command_error` makes of a refusal."""
@@ -114,9 +117,9 @@ class Cold:
             self._heard_status(error)
             raise status_error(int(error.status_code), read=False) from None
         except ConnectTimeout:
-            raise Unreachable("bybit: no connection") from None
+            raise Unreachable(f"bybit: no connection to {self._host}") from None
         except (RequestException, TimeoutError, Malformed) as error:
-            raise OutcomeUnknown(f"bybit: {type(error).__name__}") from None
+            raise OutcomeUnknown(f"bybit: {self._host}: {type(error).__name__}") from None
 
     async def _run(self, ask: Ask, kind: type[T]) -> T:
         threads = self._threads

@@ -7,6 +7,7 @@ answers) says nothing of an order that had left. Only a code that the profile li
 that cannot be anything else, is a refusal; what is not listed is not known.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ BANNED = frozenset({403, 418})
 BANNED_FOR_S = 600
 """Bybit's ban lasts at least so long, and names no time (docs/v5/rate-limit)."""
 SERVER_ERROR = 500
+_HOST = re.compile(r"://([A-Za-z0-9.-]+(?::\d+)?)(?=[/?\s]|$)", re.ASCII)
 CERTAIN = frozenset({"InsufficientFunds", "AuthenticationError", "OrderImmediatelyFillable"})
 """Classes of ccxt (and what is below them) that only a definite no is sorted into."""
 NOT_THERE = frozenset({"OrderNotFound"})
@@ -145,10 +147,12 @@ def read_error(answer: Answer, codes: Codes, venue: str) -> VenueError:
 
 
 def _say(answer: Answer, code: str, venue: str) -> str:
-    """Return one line without the address, which carries key and signature."""
+    """Return one line; of an address, which carries key and signature, the host alone."""
     body = answer.text[answer.text.find("{") :] if code else ""
     if not code and "://" not in answer.text:
         body = answer.text  # ccxt's own words, said before anything was sent
+    elif not code and (host := _HOST.search(answer.text)) is not None:
+        body = host[1]
     status = f" HTTP {answer.status}" if answer.status >= SERVER_ERROR else ""
     kind = "" if code else " " + (min(answer.names & CERTAIN, default="") or _kind(answer))
     return f"{venue}{status}{' ' + code if code else kind}: {' '.join(body.split())}"[:WORDS_MAX]
