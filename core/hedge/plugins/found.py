@@ -4,6 +4,8 @@ import importlib.metadata
 import importlib.util
 import json
 import re
+import shlex
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -114,4 +116,14 @@ def _importable(package: str) -> bool:
 
 
 def install_line(extra: str) -> str:
-    return f"pip install '{BUNDLE}[{extra}]'"
+    """Return the line that adds an extra of ours to this very installation.
+
+    With this interpreter's own pip, and a checkout by its folder: where we are not installed yet,
+    the name is looked up on an index, and whoever answers to it there need not be us.
+    """
+    try:
+        folder = _editable(importlib.metadata.distribution(BUNDLE).read_text("direct_url.json"))
+    except importlib.metadata.PackageNotFoundError:
+        folder = ""
+    what = shlex.quote(f"{folder or BUNDLE}[{extra}]")
+    return f"{shlex.quote(sys.executable)} -m pip install {'-e ' if folder else ''}{what}"

@@ -4,6 +4,7 @@ Method: real packages in a temporary directory, each with one fault; the host is
 runtime asks it.
 """
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -219,13 +220,21 @@ def test_unknown_and_absent_venues(tmp_path: Path, make) -> None:
     for extra, venue in (("binance", "binance"), ("ccxt", "ccxt:okx")):
         with pytest.raises(PluginError) as caught:
             host.spec(venue)
-        assert f"pip install 'hedge-engine[{extra}]'" in str(caught.value)
+        assert re.search(rf" -m pip install .*\[{extra}\]'$", str(caught.value))
         assert caught.value.exit_code == 9
 
 
 def test_an_extra_whose_package_is_absent_names_the_install_line(tmp_path: Path, make) -> None:
     make("binance", "import no_such_sdk", distribution="hedge-engine")
-    with pytest.raises(PluginError, match=r"no_such_sdk.*pip install 'hedge-engine\[binance\]'"):
+    line = rf"{re.escape(sys.executable)} -m pip install 'hedge-engine\[binance\]'$"
+    with pytest.raises(PluginError, match=rf"no_such_sdk.*{line}"):
+        load_plugins(["binance"], found=discover([str(tmp_path)]))
+
+
+def test_in_a_checkout_the_install_line_names_its_folder(tmp_path: Path, make) -> None:
+    make("binance", "import no_such_sdk", distribution="hedge-engine", editable="/src/my%20hedge")
+    line = rf"{re.escape(sys.executable)} -m pip install -e '/src/my hedge\[binance\]'$"
+    with pytest.raises(PluginError, match=rf"no_such_sdk.*{line}"):
         load_plugins(["binance"], found=discover([str(tmp_path)]))
 
 
