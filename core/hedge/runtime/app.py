@@ -163,6 +163,8 @@ class App:
         """Say that a start still asks; after a minute tell of a hedge that may be alone so long."""
         name = session.name
         self._say(f"{name}: {text}")
+        if not self._running:  # or systemd would end what asks, and begin it anew
+            self._notify.starting(2 * LATE_S, f"{name}: {text}")
         if waited_s >= LATE_S and session.lived and name not in self._late:
             self._late.add(name)
             self._tell_alarm("NOT_STARTED", name, f"not started after {waited_s} s: {text}")

@@ -40,6 +40,10 @@ class SdNotify:
     def watchdog(self) -> None:
         self._send("WATCHDOG=1")
 
+    def starting(self, for_s: int, status: str) -> None:
+        """Ask for ``for_s`` more before the start counts as failed (sd_notify(3))."""
+        self._send(f"EXTEND_TIMEOUT_USEC={for_s * 1_000_000}", status)
+
     def stopping(self, status: str = "") -> None:
         self._send("STOPPING=1", status)
 

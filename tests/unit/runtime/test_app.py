@@ -465,6 +465,7 @@ def test_a_start_that_waits_for_its_venue_can_be_asked_and_tells_who_is_to_know(
     """An open hedge may be alone for as long as its venue cannot be read."""
     monkeypatch.setattr(session_module, "READ_PAUSES_S", (0, 60))
     monkeypatch.setattr(app_module, "LATE_S", 0)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     plan = beside_the_dead(tmp_path, ("dead",), lived=True, phone=True)
     phone = Phone()
     place = plan.resolved.settings
@@ -484,8 +485,11 @@ def test_a_start_that_waits_for_its_venue_can_be_asked_and_tells_who_is_to_know(
             signal.raise_signal(signal.SIGTERM)
             return await running
 
-    with pytest.raises(NotHedged):
-        asyncio.run(main())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        with pytest.raises(NotHedged):
+            asyncio.run(main())
+        assert b"EXTEND_TIMEOUT_USEC=" in systemd.recv(400), "a waiting start is no failed one"
     assert said["absent"] == {"dead": "not started: waits for its venues"} and not said["hedges"]
     (late,) = [one for one in phone.heard if "not started after" in one.text]
     assert (late.hedge, late.level) == ("dead", "alarm") and "Unreachable" in late.text

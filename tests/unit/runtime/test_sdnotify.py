@@ -23,12 +23,14 @@ def test_says_ready_alive_and_stopping_to_a_path(tmp_path: Path) -> None:
         notify.watchdog()
         notify.status("HALT\nwatching")
         notify.stopping()
-        said = [heard.recv(200) for _ in range(4)]
+        notify.starting(120, "still asking")
+        said = [heard.recv(200) for _ in range(5)]
     assert said == [
         b"READY=1\nSTATUS=two hedges",
         b"WATCHDOG=1",
         b"STATUS=HALT watching",
         b"STOPPING=1",
+        b"EXTEND_TIMEOUT_USEC=120000000\nSTATUS=still asking",
     ]
 
 
