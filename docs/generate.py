@@ -316,7 +316,7 @@ def _help(group: Any, words: list[str]) -> str:
 
 def exit_codes(words: Words) -> str:
     errors = importlib.import_module("hedge.errors")
-    by_code: dict[int, list[str]] = {0: [], 11: [], 130: [], 141: []}
+    by_code: dict[int, list[str]] = {0: [], 11: [], 74: [], 130: [], 141: []}
     for node in classes(CORE / "errors.py"):
         kind = getattr(errors, node.name)
         by_code.setdefault(kind.exit_code, []).append(f"`{node.name}`")

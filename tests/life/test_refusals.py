@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shlex
 import signal
 import subprocess
 from decimal import Decimal
@@ -105,6 +106,17 @@ def test_the_recording_ends_and_that_is_no_success(program):
     assert rows[-1]["event"] == "end_run" or "DATA_ENDED" in json.dumps(rows[-1])
     assert "DATA_ENDED" in done.stderr
     assert Decimal(program.report()["unexplained"]) == 0
+
+
+@pytest.mark.parametrize("streams", [">&- 2>&-", "2>/dev/full | true"])
+def test_no_stream_changes_how_a_run_ends(program, streams):
+    """It is looked after to its end, and the code is its own, whoever still reads."""
+    program.environ["HEDGE__VENUES__SIM__END"] = "2024-03-28T01:00:00Z"
+    line = f"{shlex.join(program.line())} {streams}; exit ${{PIPESTATUS[0]}}"
+    done = program.run(["bash", "-c", line])
+    assert (done.returncode, done.stdout, done.stderr) == (5, "", "")
+    assert list(read_rows(program.journal))[-1].entry.reason == "DATA_ENDED"
+    assert not (program.state / ".crashes").exists()
 
 
 def test_a_second_engine_is_refused_and_sends_nothing(program):

@@ -5,11 +5,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hedge.cli import streams
+
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
 INTERRUPTED = 130
+OUTPUT_LOST = 74
+"""As sysexits.h has it for an error of input or output."""
 BROKEN_PIPE = 141
 """As a shell shows a program that the signal ended; nobody is there to read anything else."""
 USAGE = 2
@@ -20,19 +24,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     os.umask(0o077)
     sys.excepthook = report_bug
+    streams.mend()
+    code = 0
     try:
         code = _perform(given)
         sys.stdout.flush()
     except BrokenPipeError:
-        # whatever is still buffered goes nowhere, also when the interpreter ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except streams.OutputLost as error:
+        print(f"hedge: standard output cannot be written: {error.strerror}", file=sys.stderr)
+        return code or OUTPUT_LOST
     except KeyboardInterrupt:
         return INTERRUPTED
-    try:
-        sys.stderr.flush()
-    except OSError:  # a log on the full disk must not change the exit code at the last flush
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    finally:
+        streams.forgive()  # what is still buffered when the interpreter ends
     return code
 
 

@@ -48,8 +48,10 @@ def run(
 
     A live venue needs --live, or a confirmed preview on a terminal.
     """
+    from hedge.cli import streams
     from hedge.cli.wire import Line, make_plan
 
+    streams.forgive()  # a hedge is looked after whether or not anybody can read of it
     line = Line(
         names=tuple(names or ()),
         config=config,
