@@ -1,10 +1,14 @@
 """Tells at the end of a run what each suite took of it, and keeps collections of garbage small."""
 
+import contextlib
 import gc
+import resource
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+
+Room = Callable[[int], contextlib.AbstractContextManager[None]]
 
 
 def pytest_collection_finish() -> None:
@@ -21,6 +25,22 @@ def _swept() -> Iterator[None]:
     yield
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def room() -> Room:
+    """Return what leaves each file so many bytes: beyond them a write fails as on a full disk."""
+
+    @contextlib.contextmanager
+    def limited(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

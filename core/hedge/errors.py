@@ -16,11 +16,13 @@ HedgeError                    exit 1
 ├── LockHeld                  exit 8   another engine owns the state or the instrument
 ├── PluginError               exit 9   missing, blocked, broken or incompatible
 ├── NotRunning                exit 10
-├── JournalError              exit 12  corrupt, unreadable, or the disk is full
+├── JournalError              exit 12  corrupt or unreadable; the disk is full, read-only or failing
 └── InvariantBroken           exit 13  ours, a bug: stopped on purpose
 """
 
-from collections.abc import Callable
+import contextlib
+import errno
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 _redactors: list[Callable[[str], str]] = []
@@ -118,3 +120,36 @@ class JournalError(HedgeError):
 
 class InvariantBroken(HedgeError):
     exit_code = 13
+
+
+# -- what could not be written -------------------------------------------------------------------
+
+DISK_MENDS = {
+    errno.ENOSPC: "free some space and start again",
+    errno.EDQUOT: "raise the quota or free some space, and start again",
+    errno.EFBIG: "raise the limit on the size of a file, and start again",
+    errno.EROFS: "mount it read-write or choose another --state-dir",
+    errno.EIO: "the disk is failing: take `hedge journal backup` elsewhere and replace it",
+}
+"""What is wrong with a disk, and with no line or file of the user's; and what mends it."""
+
+
+def unwritten(
+    said: str, error: OSError, *, otherwise: type[HedgeError] = ConfigError
+) -> HedgeError:
+    """Return the error for what could not be written: of the disk, or ``otherwise`` of a path.
+
+    The same start works again when the disk does: no supervisor may give up on it (exit 12).
+    """
+    reason = error.strerror or str(error)
+    mend = DISK_MENDS.get(error.errno or 0)
+    return JournalError(f"{said}: {reason}; {mend}") if mend else otherwise(f"{said}: {reason}")
+
+
+@contextlib.contextmanager
+def writing(said: str, *, otherwise: type[HedgeError] = ConfigError) -> Iterator[None]:
+    """Turn an operating system's no within into the error of `unwritten`."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritten(said, error, otherwise=otherwise) from None

@@ -19,7 +19,7 @@ from urllib.parse import quote as escaped
 
 import msgspec
 
-from hedge.errors import ConfigError, LockHeld
+from hedge.errors import ConfigError, HedgeError, LockHeld, unwritten
 from hedge.model import Fill, FundingPayment, PositionMode
 from hedge_sim.account import Account, Holding, Placed
 from hedge_sim.config import SimSettings
@@ -31,6 +31,7 @@ PAGE: Final = 4096
 MAGIC: Final = b"HSIMTRU1"
 VERSION: Final = 1
 RECORD_MAX: Final = 1 << 20
+_EMPTY = MAGIC.ljust(PAGE, b"\0")
 _FRAME = struct.Struct("<II")
 _SLOTS = slice(8, 24)
 _ENCODER = msgspec.msgpack.Encoder()
@@ -47,6 +48,11 @@ def reset(state_dir: str | Path) -> int:
     for path in found:
         path.unlink()
     return len(found)
+
+
+def _write(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
 
 
 def _scan(data: bytes, path: Path) -> tuple[list[Record], int]:
@@ -88,6 +94,7 @@ class Truth:
         self._map: mmap.mmap | None = None
         self._slots: memoryview | None = None
         self._memory = [0, 0]
+        self._broken: HedgeError | None = None
         self.records: list[Record] = []
         """What was found on opening."""
 
@@ -99,16 +106,16 @@ class Truth:
             self._lock()
             size = os.fstat(self._file).st_size
             data = os.pread(self._file, size, 0)
-            if not size:
-                data = MAGIC.ljust(PAGE, b"\0")
-                os.pwrite(self._file, data, 0)
+            if _EMPTY.startswith(data):  # new, or its first page did not find room
+                data = _EMPTY
+                _write(self._file, data)
             self.records, end = _scan(data, self._path)
             os.ftruncate(self._file, end)
             os.lseek(self._file, end, os.SEEK_SET)
             self._map = mmap.mmap(self._file, PAGE)
         except OSError as error:
             self.close()
-            raise ConfigError(f"cannot keep the venue's truth in {self._path}: {error}") from error
+            raise self._unwritten(error) from error
         except (ConfigError, LockHeld):
             self.close()
             raise
@@ -121,12 +128,24 @@ class Truth:
             raise LockHeld(f"another process runs the venue of {self._path}") from error
 
     def append(self, record: Record) -> None:
+        """Write a record, or raise: `JournalError` where the disk is at fault.
+
+        Once that failed nothing more is written, for the file may end in a part of the record.
+        """
         if self._file < 0:
             return
+        if self._broken is not None:
+            raise self._broken
         body = _ENCODER.encode(record)
         data = _FRAME.pack(len(body), zlib.crc32(body)) + body
-        while data:
-            data = data[os.write(self._file, data) :]
+        try:
+            _write(self._file, data)
+        except OSError as error:
+            self._broken = self._unwritten(error)
+            raise self._broken from error
+
+    def _unwritten(self, error: OSError) -> HedgeError:
+        return unwritten(f"cannot keep the venue's truth in {self._path}", error)
 
     @property
     def clock(self) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 from hedge.journal import read_rows
 from hedge.model import ReportedStatus
-from hedge_sim.truth import path_of, read_truth
+from hedge_sim.truth import PAGE, path_of, read_truth
 
 DAY = {"HEDGE__VENUES__SIM__END": "2024-03-28T12:00:00Z"}
 """A recording that is over after half a day, in the middle of the hedge."""
@@ -148,17 +148,31 @@ def test_the_first_signal_stops_and_confirms(program):
     assert not [one for one in truth.orders.values() if one.status is ReportedStatus.WORKING]
 
 
-@pytest.mark.parametrize("limit", [60_000, 150_000])
-def test_a_full_disk_stops_the_engine_and_nothing_is_sent_unrecorded(program, limit):
-    """A file-size limit stands for the full disk: the write fails the same way."""
+def no_room(limit):
+    """Return what leaves each file so many bytes: a write fails as on a full disk."""
 
     def small_files():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
+    return small_files
+
+
+@pytest.mark.parametrize("limit", [PAGE - 1, PAGE + 7])
+def test_a_disk_without_room_for_the_venue_s_own_record(program, limit):
+    """In the page it begins with, and in its first record."""
+    done = program.run(program.line(), preexec_fn=no_room(limit))
+    said = [line for line in done.stderr.splitlines() if "is not locked" not in line]
+    assert (done.returncode, len(said)) == (12, 1), (done.returncode, done.stderr)
+    assert "cannot keep the venue's truth" in said[0]
+
+
+@pytest.mark.parametrize("limit", [60_000, 150_000])
+def test_a_full_disk_stops_the_engine_and_nothing_is_sent_unrecorded(program, limit):
+    """A file-size limit stands for the full disk: the write fails the same way."""
     done = subprocess.run(
         program.line(), env=program.environment(), capture_output=True, text=True,
-        check=False, timeout=60, preexec_fn=small_files,
+        check=False, timeout=60, preexec_fn=no_room(limit),
     )  # fmt: skip
     assert done.returncode == 12, (done.returncode, done.stderr)
     assert "Traceback" not in done.stderr

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from hedge.cli.output import say
-from hedge.errors import PluginError, SafetyRefusal
+from hedge.errors import PluginError, SafetyRefusal, writing
 
 if TYPE_CHECKING:
     from hedge.plugins.host import PluginHost
@@ -114,14 +114,14 @@ def init(
 ) -> None:
     """Write a commented hedge.toml (mode 0600); an existing file is never touched."""
     text = render(spot=spot, futures=futures, symbol=symbol, usd=usd)
-    try:
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise SafetyRefusal(f"{path} exists and is not overwritten; --path names another") from None
-    except OSError as error:
-        raise SafetyRefusal(f"{path}: cannot be written: {error.strerror}") from None
-    with os.fdopen(opened, "w", encoding="utf-8") as file:
-        file.write(text)
+    with writing(f"{path}: cannot be written", otherwise=SafetyRefusal):
+        try:
+            opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            said = f"{path} exists and is not overwritten; --path names another"
+            raise SafetyRefusal(said) from None
+        with os.fdopen(opened, "w", encoding="utf-8") as file:
+            file.write(text)
     print(path)
     files = [
         f"accounts__{one.name}__{key}" for one in accounts_of(spot, futures) for key in one.keys

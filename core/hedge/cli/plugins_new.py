@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hedge.errors import UsageError
+from hedge.errors import UsageError, writing
 from hedge.plugins import discover
 from hedge.plugins.found import canonical
 
@@ -196,9 +196,10 @@ def write_package(kind: str, name: str, folder: Path) -> tuple[Path, ...]:
     if target.exists():
         raise UsageError(f"{target} is there already")
     texts = dict(_texts(kind, name))
-    (target / f"hedge_{name}").mkdir(parents=True)
-    for path, text in texts.items():
-        (target / path).write_text(text, encoding="utf-8")
+    with writing(f"{target}: cannot be written", otherwise=UsageError):
+        (target / f"hedge_{name}").mkdir(parents=True)
+        for path, text in texts.items():
+            (target / path).write_text(text, encoding="utf-8")
     return tuple(target / path for path in texts)
 
 

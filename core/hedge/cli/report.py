@@ -56,11 +56,9 @@ def report(
 
 def _write(path: Path, made: Any) -> None:
     from hedge.cli.output import say
-    from hedge.errors import UsageError
+    from hedge.errors import UsageError, writing
     from hedge.report.page import html
 
-    try:
+    with writing(f"cannot write {path}", otherwise=UsageError):
         path.write_text(html(made), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None
     say(f"wrote {path}")

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import Protocol
 
-from hedge.errors import JournalError
+from hedge.errors import DISK_MENDS, JournalError
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
@@ -155,14 +155,10 @@ def _refuse_others(path: Path, fd: int) -> None:
         raise JournalError(f"{path}: others may open it (mode {mode:o}); chmod 600 it")
 
 
-MENDS = {
-    errno.ENOSPC: "free some space and start again",
-    errno.EDQUOT: "raise the quota or free some space, and start again",
-    errno.EROFS: "mount it read-write or choose another --state-dir",
+MENDS = DISK_MENDS | {
     errno.EACCES: "run as its owner or choose another --state-dir",
     errno.EPERM: "run as its owner or choose another --state-dir",
     errno.ENOENT: "look at --state-dir",
-    errno.EIO: "the disk is failing: take `hedge journal backup` elsewhere and replace it",
 }
 
 

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from hedge.errors import ConfigError, SafetyRefusal, UsageError
+from hedge.errors import ConfigError, SafetyRefusal, UsageError, unwritten, writing
 from hedge.runtime.client import PRIVATE_FILE, private_directory
 
 HEAD_BYTES_MAX = 16_384
@@ -41,7 +41,8 @@ class UnixSocket:
         self.path = directory / name
         self._own: Path | None = None
         if len(os.fsencode(self.path)) > SUN_PATH_BYTES_MAX:
-            self._own = Path(tempfile.mkdtemp(prefix="hedge-", dir=fallback))
+            with writing(f"cannot make a directory in {fallback}"):
+                self._own = Path(tempfile.mkdtemp(prefix="hedge-", dir=fallback))
             self.path = self._own / "s"
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -50,7 +51,7 @@ class UnixSocket:
             self.path.chmod(PRIVATE_FILE)
         except OSError as error:
             self.close()
-            raise ConfigError(f"cannot bind {self.path}: {error}") from None
+            raise unwritten(f"cannot bind {self.path}", error) from None
         self.sock.setblocking(False)
 
     def close(self) -> None:

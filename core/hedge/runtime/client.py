@@ -28,6 +28,7 @@ from hedge.errors import (
     SafetyRefusal,
     UsageError,
     VenueError,
+    writing,
 )
 
 HOST = "hedge"
@@ -86,15 +87,13 @@ def index_directories(state: Path, environ: Mapping[str, str] = os.environ) -> t
 
 def private_directory(path: Path) -> Path:
     """Make ``path`` a directory of ours that nobody else can enter, or refuse."""
-    try:
+    with writing(f"cannot use directory {path}"):
         path.mkdir(mode=PRIVATE_DIR, parents=True, exist_ok=True)
         found = path.stat(follow_symlinks=False)
         if found.st_uid != os.geteuid():
             raise ConfigError(f"{path} belongs to user {found.st_uid}, not to us")
         if found.st_mode & 0o777 != PRIVATE_DIR:
             path.chmod(PRIVATE_DIR)
-    except OSError as error:
-        raise ConfigError(f"cannot use directory {path}: {error.strerror}") from None
     return path
 
 
@@ -119,15 +118,13 @@ def write_index(directory: Path, entry: Entry) -> None:
     private_directory(directory / INDEX)
     target = _index_file(directory, entry.hedge)
     scratch = target.with_name(f"{target.name}.{entry.pid}")
-    try:
+    with writing(f"cannot write {target}"):
         with suppress(FileNotFoundError):
             scratch.unlink()
         handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
         with os.fdopen(handle, "w") as file:
             json.dump(entry._asdict(), file)
         scratch.replace(target)
-    except OSError as error:
-        raise ConfigError(f"cannot write {target}: {error.strerror}") from None
 
 
 def remove_index(directory: Path, hedge: str, pid: int) -> None:

@@ -3,12 +3,20 @@
 import os
 from pathlib import Path
 
+from hedge.journal.disk import unusable
+
 STATM = Path("/proc/self/statm")
 
 
 def free_bytes(path: Path) -> tuple[int, int]:
-    """Return the bytes that we may still write, and the size of the file system."""
-    stat = os.statvfs(path)
+    """Return the bytes that we may still write, and the size of the file system.
+
+    Raise `JournalError` where the disk does not say.
+    """
+    try:
+        stat = os.statvfs(path)
+    except OSError as error:
+        raise unusable(path, "measure the disk", error) from None
     return stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize
 
 

@@ -31,4 +31,7 @@ class Recorder:
             raise JournalError(f"{self._path}: cannot record: {error.strerror}") from None
 
     def close(self) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:  # what it still held
+            raise JournalError(f"{self._path}: cannot record: {error.strerror}") from None

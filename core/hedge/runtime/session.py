@@ -30,6 +30,7 @@ from hedge.errors import (
     SafetyRefusal,
     Unreachable,
     redacted,
+    writing,
 )
 from hedge.journal import boot_id
 from hedge.journal.committer import Committer, InlineCommitter, ThreadCommitter
@@ -489,6 +490,7 @@ def reset_simulation(directory: Path) -> None:
     if not old:
         return
     aside = directory / f"before-reset-{1 + len(list(directory.glob('before-reset-*')))}"
-    aside.mkdir(mode=0o700)
-    for path in old:
-        path.rename(aside / path.name)
+    with writing(f"cannot move the old simulation to {aside}"):
+        aside.mkdir(mode=0o700)
+        for path in old:
+            path.rename(aside / path.name)

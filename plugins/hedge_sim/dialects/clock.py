@@ -25,7 +25,7 @@ from typing import Final
 
 import msgspec
 
-from hedge.errors import ConfigError
+from hedge.errors import ConfigError, writing
 from hedge.model.numbers import HOUR, MS, SECOND
 
 NOTICE: Final = 2 * MS
@@ -89,13 +89,11 @@ class World:
         if self._path is None:
             self._map = mmap.mmap(-1, _SIZE)
         else:
-            try:
+            with writing(f"cannot open the world in {self._path}"):
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 if os.fstat(self._file).st_size < _SIZE:
                     os.ftruncate(self._file, _SIZE)
                 self._map = mmap.mmap(self._file, _SIZE)
-            except OSError as error:
-                raise ConfigError(f"cannot open the world in {self._path}: {error}") from error
         self._slots = memoryview(self._map)[:_HEAD].cast("q")
         if self._slots[_COUNT] and self._slots[_MAGIC] != MAGIC:
             self.close()

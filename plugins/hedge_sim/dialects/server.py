@@ -41,7 +41,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from hedge.errors import UsageError
+from hedge.errors import UsageError, writing
 from hedge.model import Leg
 from hedge_sim.config import SimSettings
 from hedge_sim.dialects.clock import Pace, milli_of
@@ -296,7 +296,8 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 def _made(folder: Path | None) -> Path | None:
     if folder is not None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with writing(f"cannot make {folder}"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 

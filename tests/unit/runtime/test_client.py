@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hedge.errors import ConfigError, HedgeError, LockHeld, NotRunning, UsageError
+from hedge.errors import ConfigError, HedgeError, JournalError, LockHeld, NotRunning, UsageError
 from hedge.runtime import client
 from hedge.runtime.client import Client, Entry, entries, find, remove_index, worries, write_index
 
@@ -34,6 +34,14 @@ def test_what_is_written_is_found_in_any_of_the_directories(tmp_path: Path) -> N
     write_index(tmp_path / "a", entry("btc", os.getpid()))
     found = entries([tmp_path / "missing", tmp_path / "a", tmp_path / "b"])
     assert found == [entry("btc", os.getpid()), entry("eth/usd ", os.getpid())]
+
+
+def test_a_full_disk_is_no_mistake_of_the_line_s(tmp_path: Path, room: Any) -> None:
+    with room(10), pytest.raises(JournalError, match=r"cannot write .*/btc\.json: "):
+        write_index(tmp_path, entry("btc", os.getpid()))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot use directory"):
+        write_index(tmp_path / "file", entry("btc", os.getpid()))
 
 
 def test_what_a_dead_process_left_is_removed(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hedge.errors import ConfigError, Missing, Refused
+from hedge.errors import ConfigError, JournalError, Missing, Refused
 from hedge.model import (
     FundingRate,
     Leg,
@@ -169,6 +169,22 @@ class Rates:
         hour = 3_600 * 10**9
         first = -(-since // hour)
         return tuple(self.rate(n * hour) for n in range(first, -(-until // hour)))
+
+
+def test_a_full_disk_is_said_and_leaves_the_account_as_the_file_has_it(tmp_path, room):
+    path = tmp_path / FILE_NAME
+    with room(10), pytest.raises(JournalError, match=FILE_NAME):
+        DryAccount(path, cash=CASH, at=0)
+    account = DryAccount(path, cash=CASH, at=0)
+    account.see(Leg.SPOT, quote(Leg.SPOT, "99", "101", "2"), 1)
+    with room(path.stat().st_size + 20), pytest.raises(JournalError, match="cannot keep"):
+        account.place(order(1, Side.BUY, 1, 101), 2)
+    with pytest.raises(JournalError):  # there is room again, behind a part of a line
+        account.place(order(2, Side.BUY, 1, 101), 3)
+    account.close()
+    assert not DryAccount(path, cash=CASH, at=0).orders
+    with pytest.raises(ConfigError, match="Is a directory"):
+        DryAccount(tmp_path, cash=CASH, at=0)
 
 
 def test_each_settlement_is_paid_once_on_what_was_held_then(account):

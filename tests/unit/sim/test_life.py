@@ -16,7 +16,7 @@ import pytest
 from sim_clock import JumpClock
 from sim_world import PERP, SECOND, SPOT, D, World, run_with
 
-from hedge.errors import ConfigError, LockHeld, Missing, Refused
+from hedge.errors import ConfigError, JournalError, LockHeld, Missing, Refused
 from hedge.model import (
     Fill,
     FillKind,
@@ -35,8 +35,17 @@ from hedge.model import (
 )
 from hedge.model.numbers import HOUR
 from hedge_sim.config import SimSettings
-from hedge_sim.records import Accepted
-from hedge_sim.truth import PAGE, fold, path_of, prices_of, read_records, read_truth, reset
+from hedge_sim.records import Accepted, Deposited
+from hedge_sim.truth import (
+    PAGE,
+    Truth,
+    fold,
+    path_of,
+    prices_of,
+    read_records,
+    read_truth,
+    reset,
+)
 
 
 def test_funding_is_paid_at_the_recorded_times_at_the_recorded_rates():
@@ -452,3 +461,22 @@ def test_what_the_venue_does_not_know_is_missing():
                 await ask("DOGE/USDT:USDT")
 
     run_with(main)
+
+
+def test_a_full_disk_is_said_and_the_truth_stays_whole(tmp_path, room):
+    path = tmp_path / "sim-main.truth"
+    record = Deposited(at=1, asset="USDT", quantity=D("1"), why="initial")
+    truth = Truth(path)
+    for size in (0, PAGE - 1):
+        with room(size), pytest.raises(JournalError, match="cannot keep the venue's truth"):
+            truth.open()
+    truth.open()
+    truth.append(record)
+    with room(path.stat().st_size + 7), pytest.raises(JournalError, match="cannot keep"):
+        truth.append(record)
+    with pytest.raises(JournalError):  # there is room again, behind a part of a record
+        truth.append(record)
+    truth.close()
+    assert read_records(path) == [record]
+    with pytest.raises(ConfigError, match="cannot keep"):
+        Truth(tmp_path / "missing" / "sim-main.truth").open()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from hedge.errors import ConfigError, Missing, Refused
+from hedge.errors import ConfigError, HedgeError, Missing, Refused, unwritten, writing
 from hedge.model import (
     Balance,
     Fill,
@@ -99,6 +99,7 @@ class DryAccount:
     def __init__(self, path: Path | None, *, cash: Decimal, at: int) -> None:
         self._path = path
         self._file = -1
+        self._broken: HedgeError | None = None
         self.cash = {Leg.SPOT: ZERO, Leg.FUTURES: ZERO}
         self.held = {Leg.SPOT: ZERO, Leg.FUTURES: ZERO}
         self.entry_notional = ZERO
@@ -114,15 +115,12 @@ class DryAccount:
     def _found(self, cash: Decimal, at: int) -> None:
         lines: list[bytes] = []
         if self._path is not None:
-            try:
+            with writing(self._cannot):
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 data = os.read(self._file, os.fstat(self._file).st_size)
-            except OSError as error:
-                text = f"cannot keep the dry run's account in {self._path}: {error.strerror}"
-                raise ConfigError(text) from None
-            whole = data[: data.rfind(b"\n") + 1]  # a line without its end was cut off
-            os.ftruncate(self._file, len(whole))
-            os.lseek(self._file, len(whole), os.SEEK_SET)
+                whole = data[: data.rfind(b"\n") + 1]  # a line without its end was cut off
+                os.ftruncate(self._file, len(whole))
+                os.lseek(self._file, len(whole), os.SEEK_SET)
             lines = whole.splitlines()
         try:
             for line in lines:
@@ -133,9 +131,21 @@ class DryAccount:
             self._record(Founded(at=at, cash=cash))
 
     def _record(self, record: Record) -> None:
+        if self._broken is not None:  # a part of a line may be there: none comes behind it
+            raise self._broken
         if self._file >= 0:
-            os.write(self._file, _ENCODER.encode(record) + b"\n")
+            rest = _ENCODER.encode(record) + b"\n"
+            try:
+                while rest:
+                    rest = rest[os.write(self._file, rest) :]
+            except OSError as error:
+                self._broken = unwritten(self._cannot, error)
+                raise self._broken from None
         self._apply(record)
+
+    @property
+    def _cannot(self) -> str:
+        return f"cannot keep the dry run's account in {self._path}"
 
     def _apply(self, record: Record) -> None:
         match record:
