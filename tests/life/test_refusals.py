@@ -1,14 +1,19 @@
 """Bad input and bad luck: one clear line on stderr, the exit code of the table, nothing lost."""
 
+import contextlib
+import fcntl
 import json
+import os
 import resource
 import shlex
 import signal
 import subprocess
+import termios
 from decimal import Decimal
 
 import pytest
 
+from hedge.decide.events import OperatorAsked
 from hedge.journal import read_rows
 from hedge.model import ReportedStatus
 from hedge_sim.truth import PAGE, path_of, read_truth
@@ -156,6 +161,57 @@ def no_room(limit):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     return small_files
+
+
+@pytest.mark.parametrize("shown", ["--no-view", ""])
+def test_a_terminal_that_goes_away_is_a_stop(program, shown):
+    """With its panel and without: no line can be printed from then on, and none is missed."""
+    program.environ |= {"HEDGE__RUN__SPEED": "20", "TERM": "xterm"}
+    ours, theirs = os.openpty()
+    line = [word for word in program.line() if word != "--no-view" or shown]
+
+    def attach():
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, where nohup runs the tests
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        line, env=program.environment(), stdin=theirs, stdout=theirs, stderr=theirs,
+        start_new_session=True, preexec_fn=attach,  # noqa: PLW1509 - no thread of ours holds a lock
+    )  # fmt: skip
+    program.started.append(process)
+    os.close(theirs)
+    os.set_blocking(ours, False)
+    said = b""
+
+    def begun():
+        nonlocal said
+        with contextlib.suppress(BlockingIOError, OSError):  # or it waits for room in the terminal
+            said += os.read(ours, 65_536)
+        return program.seen('"FillSeen"') >= 4
+
+    assert program.wait_until(process, begun), said
+    os.close(ours)
+    process.wait(timeout=60)
+    rows = [row.entry for row in read_rows(program.journal)]
+    assert (process.returncode, rows[-1].reason) in ((0, "STOPPED"), (7, "NOT_HEDGED"))
+    assert [one.by for one in rows if isinstance(one, OperatorAsked)] == ["hangup"]
+    truth = read_truth(path_of(program.journal.parent))
+    assert not [one for one in truth.orders.values() if one.status is ReportedStatus.WORKING]
+    assert not (program.state / ".crashes").exists()
+
+
+def test_nohup_asks_to_go_on(program):
+    program.environ["HEDGE__RUN__SPEED"] = "20"
+    process = program.start(
+        program.line(), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    )
+    assert program.wait_until(process, lambda: program.seen('"FillSeen"')), process.communicate()
+    process.send_signal(signal.SIGHUP)
+    before = program.seen('"FillSeen"')
+    assert program.wait_until(process, lambda: program.seen('"FillSeen"') > before)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (0, 7), said
 
 
 @pytest.mark.parametrize("limit", [PAGE - 1, PAGE + 7])

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import signal
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -40,6 +39,7 @@ from hedge.runtime.quiet import quiet_interpreter
 from hedge.runtime.roles_open import served_by
 from hedge.runtime.sdnotify import SdNotify
 from hedge.runtime.session import Session
+from hedge.runtime.signals import Signals
 from hedge.runtime.snapshot import HedgeSnapshot
 from hedge.runtime.supervise import Supervisor, run_out
 from hedge.runtime.tick import Ticker
@@ -105,7 +105,6 @@ class App:
         self._supervisor = Supervisor()
         self._notify = SdNotify.from_env()
         self._told = self._notifiers()
-        self._signals = 0
         self._interrupted: asyncio.Future[int] | None = None
         self._panel: Any = None
         self._unshown: deque[tuple[str, Row]] = deque()
@@ -138,7 +137,7 @@ class App:
             )
             stack.push_async_callback(self._openings.close)
             api = self._api = self._bound_api(stack)
-            self._catch_signals(stack)
+            Signals(self._stop, self._end_at_once).catch(stack)
             if not self._clock.virtual:  # who waits for a venue can be asked why
                 await api.start()
             beginning = loop.create_task(self._openings.begin())
@@ -450,19 +449,11 @@ class App:
 
     # -- signals ---------------------------------------------------------------------------------
 
-    def _catch_signals(self, stack: contextlib.AsyncExitStack) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._signalled)
-            stack.callback(loop.remove_signal_handler, number)
+    def _end_at_once(self) -> None:
+        if self._interrupted is not None and not self._interrupted.done():
+            self._interrupted.set_result(INTERRUPTED_TWICE)
 
-    def _signalled(self) -> None:
-        """First: stop, and confirm hedged. Second: now. Never a liquidation."""
-        self._signals += 1
-        if self._signals > 1:
-            if self._interrupted is not None and not self._interrupted.done():
-                self._interrupted.set_result(INTERRUPTED_TWICE)
-            return
+    def _stop(self, by: str) -> None:
         self._openings.stop()
         for name, session in self.sessions.items():
             if session.over:
@@ -470,11 +461,11 @@ class App:
             self.ask(
                 name,
                 verb=e.Verb.STOP,
-                request_id=f"signal:{self._clock.now()}",
+                request_id=f"{by}:{self._clock.now()}",
                 subject="",
                 usd=None,
                 quantity=None,
-                by="signal",
+                by=by,
             )
 
 

@@ -35,6 +35,7 @@ from hedge.errors import (
 )
 from hedge.hookspecs import hookimpl
 from hedge.journal.log import JournalLog
+from hedge.journal.reader import read_rows
 from hedge.model.numbers import SECOND
 from hedge.plugins.host import load_plugins
 from hedge.roles import Alert
@@ -620,6 +621,24 @@ def test_two_signals_end_a_hedge_that_works_with_130(tmp_path):
         signal.raise_signal(signal.SIGTERM)
 
     assert live(tmp_path, act) == INTERRUPTED_TWICE
+
+
+def test_a_hangup_is_a_stop_however_often_it_is_said(tmp_path):
+    """A shell, the kernel and a service manager may all tell of one terminal that is gone."""
+
+    async def act(app: App) -> None:
+        for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
+            signal.raise_signal(number)
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, where nohup runs the tests
+    try:
+        assert live(tmp_path, act) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    for name in ("first", "second"):
+        asked = [row.entry for row in read_rows(tmp_path / name / "journal.log")]
+        stops = [one for one in asked if isinstance(one, OperatorAsked) and one.verb is Verb.STOP]
+        assert [one.by for one in stops] == ["hangup"]
 
 
 @pytest.mark.parametrize("begins", [False, True])
