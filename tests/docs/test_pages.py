@@ -148,5 +148,6 @@ def test_the_unit_stays_down_after_what_would_come_again() -> None:
     unit = (ROOT / "config" / "hedge.service").read_text()
     assert "RestartPreventExitStatus=2 3 5 6 8 9\n" in unit
     assert "Type=notify\n" in unit
+    assert "StartLimitIntervalSec=0\n" in unit, "what may be mended is tried until it is"
     stop = int(re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[0])
     assert stop > resolve(environ={}, cwd=Path("/nonexistent")).settings.run.stop_timeout_s
