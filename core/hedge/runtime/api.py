@@ -134,7 +134,6 @@ class StatusApi:
         runtime_dir: Path,
         index_dirs: Sequence[Path],
         metrics_listen: str = "",
-        meters: Meters | None = None,
         new_code: Callable[[], str] | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         events_max: int = CLIENT_EVENTS_MAX,
@@ -144,8 +143,9 @@ class StatusApi:
         self._runtime_dir = runtime_dir
         self._index_dirs = tuple(index_dirs)
         self._metrics_listen = metrics_listen
-        self._meters = meters or Meters()
-        self._meters.watch(port.snapshots)
+        self.meters = Meters(port.snapshots)
+        for hedge in hedges:
+            self.meters.begin(hedge)
         self._codes = api_body.Confirmations(monotonic_ns, new_code)
         self._events_max = events_max
         self._started_at = 0
@@ -223,6 +223,7 @@ class StatusApi:
         """Put a hedge into the index: from now on it is this engine's, and no other's."""
         if hedge not in self._hedges:
             self._hedges.append(hedge)
+            self.meters.begin(hedge)
         if self._listeners and self._unix is not None:
             self._list(hedge, self._unix.path)
 
@@ -288,10 +289,12 @@ class StatusApi:
 
     async def _report(self, request: Request) -> Response:
         name = self._shot(request.query_params.get("hedge", "")).name
-        return self._envelope("report", await _settled(self._port.report(name)))
+        report = await _settled(self._port.report(name))
+        self.meters.reported(name, report)
+        return self._envelope("report", report)
 
     async def _metrics(self, _request: Request) -> Response:
-        return Response(self._meters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(self.meters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _health(self, _request: Request) -> Response:
         shots = [builtins_of(shot) for shot in self._port.snapshots()]

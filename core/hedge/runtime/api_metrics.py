@@ -1,6 +1,7 @@
-"""What Prometheus scrapes: gauges made from the snapshots, and the meters the runtime turns."""
+"""What Prometheus scrapes: gauges made from the snapshots, and meters that the rows turn."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import cast
 
@@ -8,7 +9,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from hedge.decide.events import OrderRefused
 from hedge.decide.mode import Mode
+from hedge.decide.rows import Row
+from hedge.model import Leg
+from hedge.model.numbers import SECOND
+from hedge.runtime.reaction import Reaction
 from hedge.runtime.snapshot import HedgeSnapshot
 
 _GAUGES = (
@@ -24,43 +30,66 @@ _REACTION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
 
 
 class Meters:
-    """What no snapshot holds; the runtime turns these as things happen."""
+    """What no snapshot holds, told from the rows of each hedge and from the reports asked for."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        hedge, venue = ["hedge"], ["venue"]
-        self.fill_to_hedge_seconds = Histogram(
+    def __init__(self, snapshots: Callable[[], Sequence[HedgeSnapshot]]) -> None:
+        """Make the gauges of `/metrics` from these snapshots, at each scrape."""
+        registry = self._registry = CollectorRegistry()
+        registry.register(_Snapshots(snapshots))
+        hedge = ["hedge"]
+        self._reactions: dict[str, Reaction] = {}
+        self._fill_to_hedge = Histogram(
             "hedge_fill_to_hedge_seconds",
-            "From a spot fill to its futures order.",
+            "From a spot fill at the venue (its time, less its clock's offset) until its futures"
+            " order was decided; what the sending takes is not in it.",
             hedge,
-            registry=self.registry,
+            registry=registry,
             buckets=_REACTION_BUCKETS,
         )
-        self.order_rejects = Counter(
-            "hedge_order_rejects", "Orders refused.", ["hedge", "leg"], registry=self.registry
+        self._order_rejects = Counter(
+            "hedge_order_rejects",
+            "Orders that a venue refused, or that certainly never left.",
+            ["hedge", "leg"],
+            registry=registry,
         )
-        self.pnl_unexplained = Gauge(
-            "hedge_pnl_unexplained", "Equity nobody explains.", hedge, registry=self.registry
-        )
-        self.clock_offset_seconds = Gauge(
-            "hedge_clock_offset_seconds", "Venue time - ours.", venue, registry=self.registry
-        )
-        self.rate_used_ratio = Gauge(
-            "hedge_rate_used_ratio", "Rate budget used.", venue, registry=self.registry
-        )
-        self.last_reconcile_timestamp = Gauge(
-            "hedge_last_reconcile_timestamp",
-            "Unix time of the last audit that was answered whole.",
+        self._pnl_unexplained = Gauge(
+            "hedge_pnl_unexplained",
+            "Change of equity that nothing explains, in quote, as the last report has it that this"
+            " engine was asked for.",
             hedge,
-            registry=self.registry,
+            registry=registry,
+        )
+        self._pnl_measured = Gauge(
+            "hedge_pnl_measured_timestamp",
+            "Unix time of the measurement that hedge_pnl_unexplained reaches up to.",
+            hedge,
+            registry=registry,
         )
 
-    def watch(self, snapshots: Callable[[], Sequence[HedgeSnapshot]]) -> None:
-        """Make the gauges of `/metrics` from these snapshots, at each scrape."""
-        self.registry.register(_Snapshots(snapshots))
+    def begin(self, hedge: str) -> None:
+        """Count from zero what may never happen, so that its first time is a change."""
+        if hedge not in self._reactions:
+            self._reactions[hedge] = Reaction()
+            self._fill_to_hedge.labels(hedge)
+            for leg in Leg:
+                self._order_rejects.labels(hedge, leg.value)
+
+    def take(self, hedge: str, row: Row) -> None:
+        """Take a row of a hedge that has begun."""
+        if isinstance(row.entry, OrderRefused):
+            self._order_rejects.labels(hedge, row.entry.leg.value).inc()
+        for waited in self._reactions[hedge].take(row):
+            self._fill_to_hedge.labels(hedge).observe(waited / SECOND)
+
+    def reported(self, hedge: str, report: Mapping[str, object]) -> None:
+        """Take what `/v1/report` answers; without two measurements it says nothing."""
+        if report.get("unexplained") is not None:
+            ends = datetime.fromisoformat(str(report["ends_at"]))
+            self._pnl_unexplained.labels(hedge).set(_number(Decimal(str(report["unexplained"]))))
+            self._pnl_measured.labels(hedge).set(ends.timestamp())
 
     def text(self) -> bytes:
-        return generate_latest(self.registry)
+        return generate_latest(self._registry)
 
 
 class _Snapshots(Collector):
@@ -79,6 +108,8 @@ class _Snapshots(Collector):
             yield family
         yield self._modes(shots)
         yield self._ages(shots)
+        yield self._clocks(shots)
+        yield self._reconciled(shots)
 
     def _modes(self, shots: Sequence[HedgeSnapshot]) -> GaugeMetricFamily:
         family = GaugeMetricFamily(
@@ -100,6 +131,30 @@ class _Snapshots(Collector):
             for leg, age in ages:
                 if age is not None:
                     family.add_metric([shot.name, leg], age / 1000)
+        return family
+
+    def _clocks(self, shots: Sequence[HedgeSnapshot]) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            "hedge_clock_offset_seconds",
+            "The venue's time less ours, as the leg's last audit measured it.",
+            labels=["hedge", "leg"],
+        )
+        for shot in shots:
+            offsets = (("spot", shot.spot_clock_offset), ("futures", shot.futures_clock_offset))
+            for leg, offset in offsets:
+                if offset is not None:
+                    family.add_metric([shot.name, leg], offset / SECOND)
+        return family
+
+    def _reconciled(self, shots: Sequence[HedgeSnapshot]) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            "hedge_last_reconcile_timestamp",
+            "Unix time since when both legs were read whole: the older of their last audits.",
+            labels=["hedge"],
+        )
+        for shot in shots:
+            if shot.reconciled_at is not None:
+                family.add_metric([shot.name], shot.reconciled_at / SECOND)
         return family
 
 

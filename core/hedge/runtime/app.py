@@ -347,6 +347,7 @@ class App:
 
     def _show_one(self) -> None:
         name, row = self._unshown.popleft()
+        self._api.meters.take(name, row)
         if self._panel is not None:
             self._panel.update(self.snapshots())
         else:

@@ -65,20 +65,13 @@ def snapshot(engine: Engine, *, spot_venue: str, futures_venue: str, at: int) ->
         unwind_beyond_depth=slip.beyond_depth(engine) if known else "",
         spot_stream_age_ms=_age(engine, Leg.SPOT, at),
         futures_stream_age_ms=_age(engine, Leg.FUTURES, at),
+        spot_clock_offset=engine.volatile.clock_offset.get(Leg.SPOT),
+        futures_clock_offset=engine.volatile.clock_offset.get(Leg.FUTURES),
+        reconciled_at=_reconciled_at(engine),
         exposure_max=exposure.exposure_max(terms, spot_mid) if spot_mid else None,
         unhedged_max=engine.volatile.unhedged_max,
         orders=_orders(engine),
-        alarms=tuple(
-            AlarmView(
-                key=alarm.key,
-                level=alarm.level,
-                text=alarm.text,
-                raised_at=alarm.raised_at,
-                settled=alarm.settled,
-                acknowledged=alarm.acknowledged,
-            )
-            for alarm in books.alarms.values()
-        ),
+        alarms=_alarms(engine),
     )
 
 
@@ -129,6 +122,11 @@ def _age(engine: Engine, leg: Leg, at: int) -> int | None:
     return (at - heard) // MS if heard else None
 
 
+def _reconciled_at(engine: Engine) -> int | None:
+    reads = [notes.last.at for notes in engine.volatile.legs.values() if notes.last is not None]
+    return min(reads) if len(reads) == len(Leg) else None
+
+
 def _orders(engine: Engine) -> tuple[OrderView, ...]:
     return tuple(
         OrderView(
@@ -143,4 +141,18 @@ def _orders(engine: Engine) -> tuple[OrderView, ...]:
         )
         for book in engine.leg_books()
         for record in book.open.values()
+    )
+
+
+def _alarms(engine: Engine) -> tuple[AlarmView, ...]:
+    return tuple(
+        AlarmView(
+            key=alarm.key,
+            level=alarm.level,
+            text=alarm.text,
+            raised_at=alarm.raised_at,
+            settled=alarm.settled,
+            acknowledged=alarm.acknowledged,
+        )
+        for alarm in engine.books.alarms.values()
     )

@@ -74,6 +74,11 @@ class HedgeSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Which leg is more than the books' five best levels hold, where that is known; "": none."""
     spot_stream_age_ms: int | None = None
     futures_stream_age_ms: int | None = None
+    spot_clock_offset: int | None = None
+    futures_clock_offset: int | None = None
+    """The venue's time less ours, ns, as the leg's last audit measured it."""
+    reconciled_at: int | None = None
+    """When both legs had been read whole: the older of their last audits."""
     exposure_max: Decimal | None = None
     unhedged_max: Decimal = Decimal(0)
     """The largest abs(delta) x price seen in this run, in quote."""

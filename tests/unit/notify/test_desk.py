@@ -51,7 +51,7 @@ def play(
 ) -> FakePort:
     engine = FakePort(*(shots or (BTC,)))
     engine.gone = {gone: "not started: waits for its venues"} if gone else {}
-    engine.books = {"funding": "96.4", "fees": "-31", "unexplained": "-0.02", "status": "ok"}
+    engine.books |= {"funding": "96.4", "fees": "-31", "unexplained": "-0.02", "status": "ok"}
 
     async def main(_: StatusApi) -> None:
         clock = Later()

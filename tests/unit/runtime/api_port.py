@@ -31,6 +31,8 @@ BTC = HedgeSnapshot(
     spot_mid=Decimal(60000),
     futures_mid=Decimal(60100),
     spot_stream_age_ms=250,
+    futures_clock_offset=-10_000_000,
+    reconciled_at=AT,
 )
 
 
@@ -40,7 +42,10 @@ class FakePort:
     def __init__(self, *shots: HedgeSnapshot) -> None:
         self.shots = list(shots or (BTC,))
         self.asked: list[dict[str, Any]] = []
-        self.books: dict[str, object] = {"unexplained": Decimal("0.00")}
+        self.books: dict[str, object] = {
+            "unexplained": Decimal("0.00"),
+            "ends_at": "2023-11-14T22:13:20.123456789Z",
+        }
         self.feed = Feed()
         self.error: Exception | None = None
         self.accepted = True

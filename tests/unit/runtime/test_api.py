@@ -20,7 +20,6 @@ from hedge.decide.events import Verb
 from hedge.errors import ConfigError, HedgeError, JournalError, SafetyRefusal, UsageError
 from hedge.runtime import client
 from hedge.runtime.api import Feed, StatusApi
-from hedge.runtime.api_metrics import Meters
 from hedge.runtime.snapshot import HedgeSnapshot
 
 # -- reading -------------------------------------------------------------------------------------
@@ -55,22 +54,17 @@ def test_report_health_and_one_hedge_of_two(tmp_path: Path) -> None:
     port = FakePort(BTC, eth)
     port.gone["sol"] = "not started: waits for its venues"
     report, status, health = serve(tmp_path, port, scenario)
-    assert report["data"] == {"hedge": "btc", "unexplained": "0"}
+    assert (report["data"]["hedge"], report["data"]["unexplained"]) == ("btc", "0")
     assert [hedge["name"] for hedge in status["data"]["hedges"]] == ["eth"]
     assert health["status"] == "degraded"
     assert list(health["worries"]) == ["eth", "sol"]
 
 
 def test_metrics_are_prometheus_text(tmp_path: Path) -> None:
-    meters = Meters()
-    meters.order_rejects.labels("btc", "spot").inc()
-    meters.fill_to_hedge_seconds.labels("btc").observe(0.004)
-    meters.clock_offset_seconds.labels("sim").set(0.01)
-    meters.rate_used_ratio.labels("sim").set(0.5)
-    meters.pnl_unexplained.labels("btc").set(0)
-    meters.last_reconcile_timestamp.labels("btc").set(1)
-
     async def scenario(api: StatusApi) -> Any:
+        before = await send(api, "GET /metrics HTTP/1.1")
+        assert "hedge_pnl_unexplained{" not in before[1]["text"], "no report was asked for yet"
+        await get(api, "/v1/report", hedge="btc")
         local = await send(api, "GET /metrics HTTP/1.1")
 
         def scrape() -> tuple[int, str, int]:
@@ -89,26 +83,25 @@ def test_metrics_are_prometheus_text(tmp_path: Path) -> None:
         return local, await asyncio.to_thread(scrape)
 
     port = FakePort()
-    local, (status, text, other) = serve(
-        tmp_path, port, scenario, meters=meters, metrics_listen="127.0.0.1:0"
-    )
+    local, (status, text, other) = serve(tmp_path, port, scenario, metrics_listen="127.0.0.1:0")
     assert local[0] == status == 200
     for line in (
         'hedge_unhedged_usd{hedge="btc"} 3.5',
         'hedge_mode{hedge="btc",mode="HALT"} 1.0',
         'hedge_mode{hedge="btc",mode="INVENTORY"} 0.0',
         'hedge_stream_age_seconds{hedge="btc",leg="spot"} 0.25',
-        'hedge_order_rejects_total{hedge="btc",leg="spot"} 1.0',
-        'hedge_fill_to_hedge_seconds_bucket{hedge="btc",le="0.005"} 1.0',
-        'hedge_clock_offset_seconds{venue="sim"} 0.01',
-        'hedge_rate_used_ratio{venue="sim"} 0.5',
+        'hedge_order_rejects_total{hedge="btc",leg="spot"} 0.0',
+        'hedge_fill_to_hedge_seconds_count{hedge="btc"} 0.0',
+        'hedge_clock_offset_seconds{hedge="btc",leg="futures"} -0.01',
         'hedge_pnl_unexplained{hedge="btc"} 0.0',
-        'hedge_last_reconcile_timestamp{hedge="btc"} 1.0',
+        'hedge_pnl_measured_timestamp{hedge="btc"} 1.700000000123456e+09',
+        'hedge_last_reconcile_timestamp{hedge="btc"} 1.7e+09',
         'hedge_funding_total{hedge="btc"} 0.0',
         'hedge_fees_total{hedge="btc"} 0.0',
     ):
         assert line in text
     assert "hedge_margin_ratio{" not in text
+    assert 'hedge_clock_offset_seconds{hedge="btc",leg="spot"}' not in text, "not measured yet"
     assert (other, port.asked) == (404, [])
 
 
