@@ -121,30 +121,20 @@ class _Snapshots(Collector):
         return family
 
     def _ages(self, shots: Sequence[HedgeSnapshot]) -> GaugeMetricFamily:
-        family = GaugeMetricFamily(
+        return _by_leg(
             "hedge_stream_age_seconds",
             "Since the stream was last heard.",
-            labels=["hedge", "leg"],
+            [(one.name, one.spot_stream_age_ms, one.futures_stream_age_ms) for one in shots],
+            1_000,
         )
-        for shot in shots:
-            ages = (("spot", shot.spot_stream_age_ms), ("futures", shot.futures_stream_age_ms))
-            for leg, age in ages:
-                if age is not None:
-                    family.add_metric([shot.name, leg], age / 1000)
-        return family
 
     def _clocks(self, shots: Sequence[HedgeSnapshot]) -> GaugeMetricFamily:
-        family = GaugeMetricFamily(
+        return _by_leg(
             "hedge_clock_offset_seconds",
             "The venue's time less ours, as the leg's last audit measured it.",
-            labels=["hedge", "leg"],
+            [(one.name, one.spot_clock_offset, one.futures_clock_offset) for one in shots],
+            SECOND,
         )
-        for shot in shots:
-            offsets = (("spot", shot.spot_clock_offset), ("futures", shot.futures_clock_offset))
-            for leg, offset in offsets:
-                if offset is not None:
-                    family.add_metric([shot.name, leg], offset / SECOND)
-        return family
 
     def _reconciled(self, shots: Sequence[HedgeSnapshot]) -> GaugeMetricFamily:
         family = GaugeMetricFamily(
@@ -156,6 +146,18 @@ class _Snapshots(Collector):
             if shot.reconciled_at is not None:
                 family.add_metric([shot.name], shot.reconciled_at / SECOND)
         return family
+
+
+def _by_leg(
+    name: str, text: str, rows: Iterable[tuple[str, int | None, int | None]], unit: int
+) -> GaugeMetricFamily:
+    """Make a family of (hedge, spot, futures), in ``unit`` a second; None is left out."""
+    family = GaugeMetricFamily(name, text, labels=["hedge", "leg"])
+    for hedge, *values in rows:
+        for leg, value in zip(("spot", "futures"), values, strict=True):
+            if value is not None:
+                family.add_metric([hedge, leg], value / unit)
+    return family
 
 
 def _number(value: Decimal) -> float:

@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from planning import SIMULATED, planned
 
-from hedge.config.layers import Flags
-from hedge.config.plan import RunPlan
-from hedge.config.resolver import resolve
 from hedge.decide import commands as c
 from hedge.journal import read_rows
 from hedge.model.numbers import SECOND
@@ -30,11 +28,9 @@ from hedge.runtime.session import Session
 
 SEEDS = (3, 11)
 ON = ("fill", "mode", "funding", "warning", "alarm")
-CONFIG = """
-[run]
-speed = "max"
-[venues.sim]
-data = "bundled:btc-8h"
+CONFIG = (
+    SIMULATED
+    + """\
 seed = {seed}
 start = "2024-04-18T20:00:00Z"
 latency_ms = 20
@@ -57,6 +53,7 @@ exit_confirmations = 1
 [hedges.life.limits]
 audit_halt_ms = 600000
 """
+)
 
 
 class Sound:
@@ -123,14 +120,7 @@ class Blocking(Sound):
 def live(folder: Path, seed: int, lane_of: Callable[[Any], Any] | None) -> list[Any]:
     """Run one hedge from its build to its end; return the rows of its journal."""
     folder.mkdir()
-    path = folder / "hedge.toml"
-    path.write_text(CONFIG.format(seed=seed))
-    path.chmod(0o600)
-    resolved = resolve(environ={}, cwd=folder, config_path=path, flags=Flags(names=("life",)))
-    plan = RunPlan(
-        resolved=resolved, names=("life",), request_id="life", speed="max", enter_now=True,
-        state_dir=folder, runtime_dir=folder, environments={"sim": "local"},
-    )  # fmt: skip
+    plan = planned(folder, CONFIG.format(seed=seed), ("life",), enter_now=True)
     loop = VirtualLoop()
 
     async def main() -> None:

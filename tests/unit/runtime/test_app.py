@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from planning import SIMULATED, planned
 
 from hedge.config.dirs import prepare_dir
-from hedge.config.layers import Flags
 from hedge.config.plan import RunPlan
-from hedge.config.resolver import resolve
 from hedge.decide import commands as c
 from hedge.decide.events import OperatorAsked, Verb
 from hedge.decide.mode import Trip
@@ -80,13 +79,13 @@ futures = "sim@{name}"
 symbol = "BTC/USDT"
 usd = "1500"
 """
-CONFIG = """
-[run]
-speed = "max"
-[venues.sim]
-data = "bundled:btc-8h"
+CONFIG = (
+    SIMULATED
+    + """\
 start = "2024-04-18T20:00:00Z"
-""" + "".join(HEDGE.format(name=name) for name in ("first", "second"))
+"""
+    + "".join(HEDGE.format(name=name) for name in ("first", "second"))
+)
 
 
 class Phone:
@@ -126,15 +125,7 @@ def live(
     phone: Phone | None = None,
 ) -> int:
     """Run the program, let ``act`` do its deed once ``count`` hedges run; return its exit code."""
-    path = folder / "hedge.toml"
-    path.write_text(config + PHONE * (phone is not None))
-    path.chmod(0o600)
-    names = ("first", "second")
-    resolved = resolve(environ={}, cwd=folder, config_path=path, flags=Flags(names=names))
-    plan = RunPlan(
-        resolved=resolved, names=names, request_id="life", speed="max", state_dir=folder,
-        runtime_dir=folder, environments={"sim": "local"}, no_view=True,
-    )  # fmt: skip
+    plan = planned(folder, config + PHONE * (phone is not None), ("first", "second"))
     loop = VirtualLoop()
 
     async def main() -> int:
@@ -442,13 +433,9 @@ def beside_the_dead(
         log.close()
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
-    path = folder / "hedge.toml"
-    path.write_text(BESIDE_THE_DEAD.format(port=port) + PHONE * phone)
-    path.chmod(0o600)
-    resolved = resolve(environ={}, cwd=folder, config_path=path, flags=Flags(names=names))
-    return RunPlan(
-        resolved=resolved, names=names, request_id="life", speed="real", state_dir=folder,
-        runtime_dir=folder, environments={"sim": "local", "binance": "local"}, no_view=True,
+    return planned(
+        folder, BESIDE_THE_DEAD.format(port=port) + PHONE * phone, names, speed="real",
+        environments={"sim": "local", "binance": "local"},
     )  # fmt: skip
 
 

@@ -13,11 +13,9 @@ from pathlib import Path
 
 import pytest
 from api_port import get, send
+from planning import SIMULATED, planned
 from prometheus_client.parser import text_string_to_metric_families
 
-from hedge.config.layers import Flags
-from hedge.config.plan import RunPlan
-from hedge.config.resolver import resolve
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.mode import Mode, Trigger
@@ -32,11 +30,9 @@ from hedge.runtime.reaction import Reaction
 
 AHEAD = 130 * MS
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
-CONFIG = """
-[run]
-speed = "max"
-[venues.sim]
-data = "bundled:btc-8h"
+CONFIG = (
+    SIMULATED
+    + """\
 latency_ms = 60
 [venues.sim.faults]
 from_s = 2
@@ -48,6 +44,7 @@ futures = "sim"
 symbol = "BTC/USDT"
 usd = "1500"
 """
+)
 
 Samples = dict[tuple[str, ...], float]
 
@@ -69,19 +66,12 @@ async def scraped(app: App) -> str:
 
 
 def test_a_scrape_tells_what_the_hedge_did(tmp_path):
-    path = tmp_path / "hedge.toml"
-    path.write_text(CONFIG.format(ahead_ms=AHEAD // MS))
-    path.chmod(0o600)
-    resolved = resolve(environ={}, cwd=tmp_path, config_path=path, flags=Flags(names=("one",)))
-    plan = RunPlan(
-        resolved=resolved, names=("one",), request_id="line", speed="max", state_dir=tmp_path,
-        runtime_dir=tmp_path, environments={"sim": "local"}, no_view=True, enter_now=True,
-    )  # fmt: skip
+    plan = planned(tmp_path, CONFIG.format(ahead_ms=AHEAD // MS), enter_now=True)
     loop = VirtualLoop()
 
     async def main() -> None:
-        app = App(plan, load_plugins(["sim"], venues=resolved.settings.venues), VirtualClock(loop),
-                  Redactor())  # fmt: skip
+        host = load_plugins(["sim"], venues=plan.resolved.settings.venues)
+        app = App(plan, host, VirtualClock(loop), Redactor())
         running = asyncio.create_task(app.run())
         while not (shots := app.snapshots()) or shots[0].phase != "watching":
             await asyncio.sleep(0.1)

@@ -6,20 +6,17 @@ Method: a session on the simulated venue builds a hedge, and is looked at each 1
 from collections import defaultdict
 from pathlib import Path
 
-from hedge.config.layers import Flags
-from hedge.config.plan import RunPlan
-from hedge.config.resolver import resolve
+from planning import SIMULATED, planned
+
 from hedge.model.numbers import MS
 from hedge.plugins.host import load_plugins
 from hedge.runtime.clock import VirtualClock, VirtualLoop
 from hedge.runtime.session import Session
 from hedge.runtime.snapshot import HedgeSnapshot
 
-CONFIG = """
-[run]
-speed = "max"
-[venues.sim]
-data = "bundled:btc-8h"
+CONFIG = (
+    SIMULATED
+    + """\
 [hedges.one]
 spot = "sim"
 futures = "sim"
@@ -27,6 +24,7 @@ symbol = "BTC/USDT"
 usd = "1500"
 action = "single"
 """
+)
 LOOKS_MAX = 10_000
 AFTER = 150
 """Looks behind the end of the build: the account is read again within 10 s."""
@@ -34,20 +32,13 @@ AFTER = 150
 
 def looked_at(folder: Path) -> list[HedgeSnapshot]:
     """Return what was seen from the first moment until a while after the build."""
-    path = folder / "hedge.toml"
-    path.write_text(CONFIG)
-    path.chmod(0o600)
-    resolved = resolve(environ={}, cwd=folder, config_path=path, flags=Flags(names=("one",)))
-    plan = RunPlan(
-        resolved=resolved, names=("one",), request_id="line", speed="max", state_dir=folder,
-        runtime_dir=folder, environments={"sim": "local"},
-    )  # fmt: skip
+    plan = planned(folder, CONFIG)
     loop = VirtualLoop()
 
     async def main() -> list[HedgeSnapshot]:
         clock = VirtualClock(loop)
         session = Session(
-            "one", plan, load_plugins(["sim"], venues=resolved.settings.venues), clock
+            "one", plan, load_plugins(["sim"], venues=plan.resolved.settings.venues), clock
         )
         seen: list[HedgeSnapshot] = []
         try:

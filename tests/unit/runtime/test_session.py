@@ -12,11 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from planning import SIMULATED, planned
 
 from hedge.config.dirs import prepare_dir
-from hedge.config.layers import Flags
-from hedge.config.plan import RunPlan
-from hedge.config.resolver import Resolved, resolve
 from hedge.decide import commands as c
 from hedge.decide import events as e
 from hedge.decide.mode import Trip
@@ -32,11 +30,9 @@ from hedge.runtime import session as session_module
 from hedge.runtime.clock import RealClock, VirtualClock, VirtualLoop
 from hedge.runtime.session import Session
 
-CONFIG = """
-[run]
-speed = "max"
-[venues.sim]
-data = "bundled:btc-8h"
+CONFIG = (
+    SIMULATED
+    + """\
 [venues.sim.balances]
 USDT = "20000"
 BTC = "1"
@@ -46,27 +42,7 @@ futures = "sim{futures}"
 symbol = "BTC/USDT"
 usd = "1500"
 """
-
-
-def planned(
-    folder: Path,
-    *,
-    spot: str = "",
-    futures: str = "",
-    adopt: str = "",
-    speed: str = "max",
-    enter_now: bool = False,
-) -> tuple[RunPlan, Resolved]:
-    path = folder / "hedge.toml"
-    path.write_text(CONFIG.format(spot=spot, futures=futures))
-    path.chmod(0o600)
-    resolved = resolve(environ={}, cwd=folder, config_path=path, flags=Flags(names=("one",)))
-    plan = RunPlan(
-        resolved=resolved, names=("one",), request_id="line", speed=speed, state_dir=folder,
-        runtime_dir=folder, environments={"sim": "local"},
-        adopt=Decimal(adopt) if adopt else None, enter_now=enter_now,
-    )  # fmt: skip
-    return plan, resolved
+)
 
 
 def live(
@@ -87,14 +63,17 @@ def live(
     ``then`` is what somebody does at the venue when it has ended. One that dies begins a build at
     once, and is gone as soon as an order of it rests.
     """
-    plan, resolved = planned(
-        folder, spot=spot, futures=futures, adopt=adopt, enter_now=enter_now or dies_with_an_order
+    plan = planned(
+        folder,
+        CONFIG.format(spot=spot, futures=futures),
+        adopt=Decimal(adopt) if adopt else None,
+        enter_now=enter_now or dies_with_an_order,
     )
     loop = VirtualLoop()
 
     async def main() -> Decimal:
         clock = VirtualClock(loop)
-        host = load_plugins(["sim"], venues=resolved.settings.venues)
+        host = load_plugins(["sim"], venues=plan.resolved.settings.venues)
         session = Session("one", plan, host, clock, boot=lambda: boot or boot_id())
         session.say = say
         try:
@@ -158,7 +137,7 @@ def test_a_quiet_day_of_a_hurried_run_tells_of_nothing_old(tmp_path):
 def test_a_key_that_is_given_more_rights_while_the_hedge_runs_is_told(tmp_path, monkeypatch):
     """In real time, with days of a few milliseconds."""
     monkeypatch.setattr(rights, "LOOK_EVERY", 5 * MS)
-    plan, resolved = planned(tmp_path, speed="real")
+    plan = planned(tmp_path, CONFIG.format(spot="", futures=""), speed="real")
 
     async def may_withdraw() -> KeyRights:
         return KeyRights(trade=True, withdraw=True)
@@ -170,7 +149,7 @@ def test_a_key_that_is_given_more_rights_while_the_hedge_runs_is_told(tmp_path, 
             if isinstance(row.entry, c.RaiseAlarm) and row.entry.key == "KEY_RIGHTS":
                 told.set()
 
-        host = load_plugins(["sim"], venues=resolved.settings.venues)
+        host = load_plugins(["sim"], venues=plan.resolved.settings.venues)
         session = Session("one", plan, host, RealClock())
         try:
             await session.open({}, (look,))
@@ -212,7 +191,7 @@ def test_an_end_that_is_not_on_the_disk_is_an_end_of_the_journal(
 ):
     """The row is written, and cannot be synced, or is not in time: 12, where it was 0."""
     monkeypatch.setattr(session_module, "SYNC_S", 1)
-    plan, resolved = planned(tmp_path, speed=speed)
+    plan = planned(tmp_path, CONFIG.format(spot="", futures=""), speed=speed)
     loop = VirtualLoop() if speed == "max" else asyncio.new_event_loop()
     never = threading.Event()
 
@@ -223,7 +202,7 @@ def test_an_end_that_is_not_on_the_disk_is_an_end_of_the_journal(
 
     async def main() -> None:
         clock = VirtualClock(loop) if isinstance(loop, VirtualLoop) else RealClock()
-        host = load_plugins(["sim"], venues=resolved.settings.venues)
+        host = load_plugins(["sim"], venues=plan.resolved.settings.venues)
         session = Session("one", plan, host, clock, disk=Disk(broken))
         recovered = loop.create_future()
 

@@ -11,11 +11,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from planning import SIMULATED, planned
 
 from hedge.cli.operate import unwind
-from hedge.config.layers import Flags
-from hedge.config.plan import RunPlan
-from hedge.config.resolver import resolve
 from hedge.errors import SafetyRefusal
 from hedge.model.numbers import BPS, SECOND
 from hedge.plugins.host import load_plugins
@@ -25,11 +23,9 @@ from hedge.runtime.clock import MAX, VirtualClock, VirtualLoop
 from hedge.runtime.logs import Redactor
 from hedge.runtime.snapshot import HedgeSnapshot
 
-CONFIG = """
-[run]
-speed = "max"
-[venues.sim]
-data = "bundled:btc-8h"
+CONFIG = (
+    SIMULATED
+    + """\
 [venues.sim.balances]
 USDT = "2000000"
 BTC = "10"
@@ -40,6 +36,7 @@ futures = "sim"
 symbol = "BTC/USDT"
 usd = "{usd}"
 """
+)
 DISCONNECT = """
 [[venues.sim.faults.disconnects]]
 after_fills = 5
@@ -57,19 +54,16 @@ def live(
     adopt: str = "",
 ) -> int:
     """Run the program, and let ``act`` do its deed, as fast as life, once the hedge is so far."""
-    path = folder / "hedge.toml"
-    path.write_text(CONFIG.format(faults=faults, usd="700000" if adopt else "1500"))
-    path.chmod(0o600)
-    resolved = resolve(environ={}, cwd=folder, config_path=path, flags=Flags(names=("one",)))
-    plan = RunPlan(
-        resolved=resolved, names=("one",), request_id="line", speed="max", state_dir=folder,
-        runtime_dir=folder, environments={"sim": "local"}, no_view=True,
-        adopt=Decimal(adopt) if adopt else None, enter_now=True,
-    )  # fmt: skip
+    plan = planned(
+        folder,
+        CONFIG.format(faults=faults, usd="700000" if adopt else "1500"),
+        adopt=Decimal(adopt) if adopt else None,
+        enter_now=True,
+    )
     loop = VirtualLoop()
 
     async def main() -> int:
-        host = load_plugins(["sim"], venues=resolved.settings.venues)
+        host = load_plugins(["sim"], venues=plan.resolved.settings.venues)
         app = App(plan, host, VirtualClock(loop), Redactor())
         running = asyncio.create_task(app.run())
         while not (shots := app.snapshots()) or not until(shots[0]):
