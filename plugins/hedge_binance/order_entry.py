@@ -48,8 +48,8 @@ class OrderEntry:
         )
         self.frames = OrderFrames(link.key, futures=futures)
         self.socket: Socket | None = None
-        self._sessions: dict[Line, int] = {}
-        """The lines that are logged on, each with the id of its newest request."""
+        self._sessions: set[Line] = set()
+        """The lines that are logged on."""
         self.on_late: Callable[[wire.OrderRow], None] = lambda _: None
         """Takes an order's answer that came after its time: nobody waits, and it is still true."""
         self._futures = futures
@@ -73,7 +73,7 @@ class OrderEntry:
         except VenueError as error:
             self._say(f"line {line.number} is not logged on, its requests are signed: {error}")
             return
-        self._sessions[line] = 0
+        self._sessions.add(line)
         line.when_down(self._log_off)
 
     def logged_on(self, line: Line) -> bool:
@@ -84,7 +84,7 @@ class OrderEntry:
         self.link.trouble(Trouble(kind=TroubleKind.CONNECT, name=name, text=redacted(text)))
 
     def _log_off(self, line: Line) -> None:
-        self._sessions.pop(line, None)
+        self._sessions.discard(line)
 
     def answered(self, line: Line, frame: wire.ApiFrame) -> None:
         """Hand a response to who asked; one without an id belongs to nobody."""
@@ -97,18 +97,11 @@ class OrderEntry:
                 with contextlib.suppress(msgspec.MsgspecError):
                     self.on_late(_order_row(frame.result))
         elif code == REJECTED_KEY and line in self._sessions:
-            self._revoked(line, frame)
+            # Whose request met it is not said: of orders under way nobody can tell. What the
+            # session had subscribed to is on the next line.
+            line.drop("the session was revoked")
         else:
             self.calls.stray(f"no id, status {frame.status}, code {code}")
-
-    def _revoked(self, line: Line, frame: wire.ApiFrame) -> None:
-        """Take the end of a session, which the venue tells without the id of who met it.
-
-        The newest request did, or came behind the one that did: it is refused for certain. Of the
-        earlier ones nobody can say. What the session had subscribed to is on the next line.
-        """
-        self.calls.answer(self._sessions[line], frame)
-        line.drop("the session was revoked")
 
     async def ask(
         self, line: Line, method: str, fields: dict[str, str] | None, *, timeout_ms: int
@@ -125,7 +118,7 @@ class OrderEntry:
                 at_ms=self.cold.offset.now_ms(),
                 window_ms=self.link.settings.read_window_ms,
             )
-        return await self._send(line, call_id, payload, timeout_ms=timeout_ms, read=True)
+        return await self.calls.ask(line, call_id, payload, timeout_ms=timeout_ms, read=True)
 
     def refusal(self, frame: wire.ApiFrame, sort: Callable[..., Exception]) -> Exception:
         """Return the error of a response that is none of success."""
@@ -162,7 +155,7 @@ class OrderEntry:
             line = self._line
             signed = line not in self._sessions
             payload = self.frames.place(call_id, order, listing, signed=signed)
-            frame = await self._send(line, call_id, payload, timeout_ms=self._ack_ms)
+            frame = await self.calls.ask(line, call_id, payload, timeout_ms=self._ack_ms)
         except Unreachable:
             fields = stamped(
                 self.frames.fields(order, listing),
@@ -188,7 +181,7 @@ class OrderEntry:
                 window_ms=self.link.settings.recv_window_ms,
                 signed=line not in self._sessions,
             )
-            frame = await self._send(line, call_id, payload, timeout_ms=self._ack_ms)
+            frame = await self.calls.ask(line, call_id, payload, timeout_ms=self._ack_ms)
         except Unreachable:
             fields = {"symbol": listing.native, "origClientOrderId": checked_id(client_order_id)}
             return await self._rest(lambda c: self._delete(c, fields), listing)
@@ -199,13 +192,6 @@ class OrderEntry:
         if self.socket is None:
             raise Unreachable("binance: no order socket")
         return self.socket.line
-
-    async def _send(
-        self, line: Line, call_id: int, payload: bytes, *, timeout_ms: int, read: bool = False
-    ) -> wire.ApiFrame:
-        if line in self._sessions:
-            self._sessions[line] = call_id
-        return await self.calls.ask(line, call_id, payload, timeout_ms=timeout_ms, read=read)
 
     def _report(self, frame: wire.ApiFrame, listing: Listing) -> OrderReport:
         if frame.status != OK:

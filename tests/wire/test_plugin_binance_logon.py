@@ -152,13 +152,13 @@ def test_a_log_on_that_is_refused_or_not_answered_leaves_a_line_that_signs(leg, 
 
 
 @legs()
-def test_a_revoked_session_refuses_its_order_and_ends_its_line(leg):
+def test_a_revoked_session_leaves_its_order_in_doubt_and_ends_its_line(leg):
     meddle = once(lambda _: [REVOKED], "order.place")
 
     async def work():
         async with relayed(leg, meddle, **ed25519()) as (it, relay):
             await it.listen(leg)
-            with pytest.raises(Refused, match="binance -2015"):
+            with pytest.raises(OutcomeUnknown, match="revoked"):
                 await it.gateway(leg).place_order(await it.order(leg))
             await next_line(it, leg, relay, 2)
             await trade(it, leg)
@@ -171,8 +171,8 @@ def test_a_revoked_session_refuses_its_order_and_ends_its_line(leg):
 
 
 @legs()
-def test_of_two_orders_a_revocation_refuses_the_newer_alone(leg):
-    """The older one may have been taken before the key was looked at again."""
+def test_of_two_orders_a_revocation_refuses_neither(leg):
+    """It does not say which of them met it: either may have been taken."""
     places = iter(([], [REVOKED]))
     meddle = once(lambda _: next(places), "order.place", "order.place")
 
@@ -183,8 +183,8 @@ def test_of_two_orders_a_revocation_refuses_the_newer_alone(leg):
             older, newer = await asyncio.gather(
                 *map(it.gateway(leg).place_order, orders), return_exceptions=True
             )
-            assert isinstance(older, OutcomeUnknown) and "revoked" in str(older)
-            assert isinstance(newer, Refused) and newer.code == "-2015"
+            for order in (older, newer):
+                assert isinstance(order, OutcomeUnknown) and "revoked" in str(order)
             await next_line(it, leg, relay, 2)
 
     run(work)

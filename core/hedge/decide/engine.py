@@ -36,6 +36,7 @@ ALARM_SILENCE = 2 * MINUTE
 ALARMS_OF_TRIP = {
     "EXTERNAL": ("EXTERNAL_SPOT", "EXTERNAL_FUTURES", "FORCED_CLOSE"),
     "INSTRUMENT": ("INSTRUMENT_CHANGED",),
+    "LOSS": ("LOSS_FLATTEN",),
 }
 """What tells of a trip by another name than its own."""
 WAKE_APART = 10 * MS

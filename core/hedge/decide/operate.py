@@ -138,9 +138,8 @@ def _scale(engine: "Engine", asked: e.OperatorAsked) -> None:
         engine.issue(c.Notice(key="NOTIONAL_ABOVE_MAX", text=text))
         engine.alarm("SCALE_REFUSED", "warning", text)
         return
-    run = engine.books.run
     # A `single` has a new target, and is one still: it unwinds, ends, and its line resumes it.
-    single = run.open and run.action is Action.SINGLE
+    single = engine.books.run.open and engine.volatile.line is Action.SINGLE
     steps.open_for(engine, Action.SINGLE if single else Action.SCALE, asked.request_id)
     target_set = c.SetTarget(quantity=target, price=mid, why="scale")
     steps.change_mode(engine, Trigger.SCALE, f"scale to {plain(target)}", target=target_set)

@@ -12,7 +12,7 @@ from hedge.decide import events as e
 from hedge.decide.books import Books
 from hedge.decide.leg_book import OrderRecord
 from hedge.decide.spot_task import Calm
-from hedge.decide.terms import HedgeTerms, InventoryRule, millis
+from hedge.decide.terms import Action, HedgeTerms, InventoryRule, millis
 from hedge.model import Balance, Fill, Leg
 from hedge.model.numbers import SECOND, ZERO
 
@@ -99,6 +99,8 @@ class Volatile:
         self.legs = {Leg.SPOT: LegNotes(), Leg.FUTURES: LegNotes()}
         self.recovered = False
         self.asked: e.ActionAsked | None = None
+        self.line: Action | None = None
+        """What this process was started for, whatever a person has asked for since."""
         self.begun = False
         """Whether this process's start line has been taken up; nothing is decided before."""
         self.shell_alarms: list[e.ShellAlarmed] = []

@@ -409,7 +409,8 @@ def _loss(engine: "Engine") -> None:
     engine.alarm("LOSS", "page", text)
     if lost > notional * LOSS_FLATTEN and engine.terms.limits.flatten_on_loss:
         _flatten(engine, text)
-    if "LOSS_FLATTEN" in books.alarms:
+    flatten = books.alarms.get("LOSS_FLATTEN")
+    if flatten is not None and not flatten.settled:
         return  # the lock would stand in the way of what it asked for
     if books.trips.get("LOSS", Trip.OK) < level:
         engine.trip("LOSS", level, text)

@@ -24,7 +24,7 @@ from hedge.model import Fill, FundingPayment, Leg, Side, TimeInForce
 BATCH = 256
 """Rows a transaction; small, because the interpreter is shared with the engine."""
 BUSY_S = 5
-"""How long a reader waits for a writer."""
+"""How long a reader waits for a writer, and a start in virtual time."""
 ASIDE = "journal.db.aside"
 NOT_A_DATABASE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -92,18 +92,19 @@ class Projection:
     # -- opening ---------------------------------------------------------------------------------
 
     @classmethod
-    def open(cls, directory: Path, *, disk: Disk = REAL) -> "Projection":
+    def open(cls, directory: Path, *, disk: Disk = REAL, patience_s: int = 0) -> "Projection":
         """Open for the one writer; a missing, corrupt, old or foreign database is made anew.
 
-        It waits for nobody else who writes in it, here or later: leases are waited for behind the
-        tables. Raises `TablesBusy` instead.
+        It waits for nobody else who writes in it, later on, and here for ``patience_s``: leases are
+        waited for behind the tables. Raises `TablesBusy` instead.
         """
         path = directory / DATABASE
         with _spoken(path), contextlib.ExitStack() as stack:
-            projection = cls(path, disk, _connect(path))
+            projection = cls(path, disk, _connect(path, patience_s=patience_s))
             stack.callback(projection.close)
             if not projection.usable():
                 projection._start_over()
+            projection._db.execute("PRAGMA busy_timeout = 0")
             stack.pop_all()
             return projection
 
@@ -347,10 +348,10 @@ def _order_line(*line: Any) -> OrderLine:
     return msgspec.convert(found, OrderLine)
 
 
-def _connect(path: Path | str) -> sqlite3.Connection:
+def _connect(path: Path | str, *, patience_s: int = 0) -> sqlite3.Connection:
     if isinstance(path, Path):
         path.touch(FILE_MODE)
-    db = sqlite3.connect(path, timeout=0, isolation_level=None)
+    db = sqlite3.connect(path, timeout=patience_s, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")

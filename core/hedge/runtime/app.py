@@ -153,10 +153,16 @@ class App:
 
     def _session(self, name: str) -> Session:
         session = Session(name, self.plan, self._host, self._clock)
-        session.owned = lambda: self._api.add(name)
+        session.owned = lambda: self._own(name)
         session.waits = lambda text, waited_s: self._waits(session, text, waited_s)
         session.say = self._say
         return session
+
+    def _own(self, name: str) -> None:
+        try:
+            self._api.add(name)
+        except HedgeError as error:  # it cannot be asked then; it trades all the same
+            self._say(f"{name}: `hedge status` will not find it: {error}")
 
     def _waits(self, session: Session, text: str, waited_s: int) -> None:
         """Say that a start still asks; after a minute tell of a hedge that may be alone so long."""
@@ -206,6 +212,9 @@ class App:
         code = error.exit_code if isinstance(error, HedgeError) else HedgeError.exit_code
         text = f"the engine has stopped (exit {code}), and nobody looks after it: {why}"
         for name in self.plan.names:
+            session = self.sessions.get(name)
+            if session is not None and session.engine.books.ended:
+                continue  # its own row has said how
             elsewhere = held_elsewhere(self.plan.state_dir / name / LOCK_NAME)
             if self._openings.lived(name) and not elsewhere:
                 self._tell_alarm("STOPPED", name, text)

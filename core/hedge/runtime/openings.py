@@ -48,6 +48,7 @@ class Openings:
         self._unopened = set(self._sessions)
         self._all_open = asyncio.Event()
         self._stopping = False
+        self._closing = False
 
     @property
     def waiting(self) -> tuple[str, ...]:
@@ -95,6 +96,7 @@ class Openings:
 
     async def close(self) -> None:
         """End every start that is under way, then close every session, the last one first."""
+        self._closing = True
         await put_down(self._tasks.values(), within_s=2 * CLOSE_S)  # they put down what they await
         async with contextlib.AsyncExitStack() as stack:
             for session in self._sessions.values():
@@ -107,10 +109,17 @@ class Openings:
     def _through(self, task: asyncio.Task[None]) -> None:
         """Note what was given up, wherever in its start: before the first step, in a close."""
         name = task.get_name()
-        if task.cancelled() and self._stopping and self._sessions[name].lived:
-            text = "stopped before its venues answered: its books are not confirmed"
-            self.failed[name] = NotHedged(text)
-            self._down(name, self.failed[name])
+        if (
+            not task.cancelled()
+            or self._closing
+            or (self._stopping and not self._sessions[name].lived)
+        ):
+            return
+        text = "stopped before its venues answered: its books are not confirmed"
+        if not self._stopping:
+            text = "its start was cancelled by nobody we know"
+        self.failed[name] = NotHedged(text) if self._stopping else HedgeError(text)
+        self._down(name, self.failed[name])
 
     async def _tried(self, name: str) -> bool:
         """Try once; return whether that was the last time, as it began or cannot."""

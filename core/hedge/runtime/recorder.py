@@ -1,5 +1,6 @@
 """The full stream of facts of one hedge, one JSON line each: what ``--record DIR`` keeps."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hedge.config.dirs import prepare_dir
 from hedge.decide.events import AnyEvent
 from hedge.errors import JournalError
 
+log = logging.getLogger(__name__)
 BUFFER_BYTES = 1 << 16
 
 
@@ -33,5 +35,5 @@ class Recorder:
     def close(self) -> None:
         try:
             self._file.close()
-        except OSError as error:  # what it still held
-            raise JournalError(f"{self._path}: cannot record: {error.strerror}") from None
+        except OSError as error:  # what it still held; a way out has its exit code already
+            log.warning("%s: its end is not recorded: %s", self._path, error.strerror)

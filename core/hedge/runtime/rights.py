@@ -87,6 +87,8 @@ class Keys:
                 looked_at = self._clock.now()
             elif self._clock.now() - looked_at < UNREAD_MAX:
                 continue
+            else:
+                looked_at += DAY  # and once a day from then on
             tell(found)
 
     async def _look(self) -> Findings:

@@ -38,7 +38,7 @@ from hedge.journal.disk import REAL, Disk
 from hedge.journal.frame import NAME as LOG_NAME
 from hedge.journal.lock import LOCK_NAME, claim, hold
 from hedge.journal.log import JournalLog
-from hedge.journal.table import Projection
+from hedge.journal.table import BUSY_S, Projection
 from hedge.journal.upkeep import clear_restored_mark, restored_mark
 from hedge.model import Instrument, Leg
 from hedge.model.numbers import SECOND
@@ -111,6 +111,7 @@ class Session:
         self._effects: Effects
         self._keys = Keys(clock)
         self._kill_files = KillFiles(self.directory)
+        self._began_at = clock.now()
         self.lived = (self.directory / LOG_NAME).exists()
         """Whether this hedge may have traded before; known for sure once it is open."""
         self.say: Callable[[str], None] = lambda _: None
@@ -301,14 +302,13 @@ class Session:
     async def _read(self, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Read once more, a few times, what a start needs; nothing that could be an order."""
         pauses_s = READ_PAUSES_S if not self.lived else READ_PAUSES_S + READ_PATIENCE_S
-        waited_s = 0
         for pause_s in pauses_s:
             try:
                 return await read()
             except (Unreachable, OutcomeUnknown, Limited, Malformed) as error:
                 if pause_s >= SAID_FROM_S:
+                    waited_s = (self._clock.now() - self._began_at) // SECOND
                     self.waits(f"still asking after {type(error).__name__}: {error}", waited_s)
-                waited_s += pause_s
                 await self._clock.sleep_until(self._clock.now() + pause_s * SECOND)
         return await read()
 
@@ -335,7 +335,7 @@ class Session:
         if self._clock.virtual:
             inline = InlineCommitter(
                 self.log,
-                Projection.open(self.directory, disk=self._disk),
+                Projection.open(self.directory, disk=self._disk, patience_s=BUSY_S),
                 every=PROJECT_EVERY,
                 on_error=self.fail,
             )

@@ -65,7 +65,7 @@ class Ticker:
             self._lag(self._clock.now() - due)
             measuring = self._clock.now() - self._measured_at >= MEASURE_EVERY
             for session in self._sessions:
-                if not session.ended.done():
+                if not session.over:
                     session.heed_kill_files()
                     if measuring:
                         self._disk(session)
@@ -85,7 +85,7 @@ class Ticker:
             return
         freeze = "LOOP_LAG" if late >= LAG_FREEZE else ""
         for session in self._sessions:
-            if not session.ended.done():
+            if not session.over:
                 text = f"the event loop was {late // MS} ms late"
                 self._alarm(session, "LOOP_LAG", "warning", text, freeze)
 
@@ -115,5 +115,5 @@ class Ticker:
             return
         text = f"{resident >> 20} MiB are held, {self._settled >> 20} ten minutes after the start"
         for session in self._sessions:
-            if not session.ended.done():
+            if not session.over:
                 self._alarm(session, "MEMORY", "alarm", text)

@@ -479,6 +479,18 @@ def test_a_single_that_was_scaled_is_one_still(open_desk, built):
     assert desk.exit == (0, "UNWOUND") and desk.held == (0, 0)
 
 
+def test_a_single_whose_liquidation_gave_way_to_a_scale_is_one_still(open_desk):
+    desk = open_desk(action="single")
+    desk.build()
+    desk.verb("liquidate")
+    desk.work(lambda: desk.held[0] < 9)
+    desk.verb("scale", usd=D(1500))
+    desk.work(lambda: desk.mode is Mode.HALT)
+    desk.start("single")
+    desk.run(20)
+    assert desk.exit is None and desk.held == (15, -15)
+
+
 def test_what_rests_when_a_process_begins_is_no_silence_of_a_stream(open_desk):
     """The last that was heard of an account may be weeks old; this process has just begun."""
     desk = open_desk()

@@ -151,6 +151,14 @@ def test_a_loss_flattens_where_that_was_authorised(open_desk):
     desk.unwind()
     assert desk.held == (0, 0) and desk.exit == (0, "UNWOUND")
     assert desk.books.trips["LOSS"] == Trip.FREEZE_SPOT, "a person clears it, not the unwinding"
+    desk.venue.futures_price = None
+    desk.start("default", request="once more")
+    desk.verb("clear", subject="LOSS")
+    desk.verb("ack", subject="*")
+    desk.build()
+    desk.skip(120)
+    lose(desk, "102.5")
+    assert desk.books.trips["LOSS"] == Trip.LOCKED, "the bounds hold for the next hedge as well"
 
 
 @pytest.mark.parametrize("verb", ["", "lock"])

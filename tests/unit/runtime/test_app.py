@@ -231,6 +231,42 @@ def test_an_end_without_a_journal_leaves_no_order_of_any_hedge(tmp_path, monkeyp
     assert sorted(cancelled) == sorted(resting)
 
 
+def test_a_hedge_that_had_ended_is_not_said_to_be_alone(tmp_path):
+    async def act(app: App) -> None:
+        first, second = (app.sessions[name] for name in ("first", "second"))
+        first.ask(OperatorAsked(at=app.now(), verb=Verb.STOP, request_id="stop"))
+        await first.ended
+        second.fail(JournalError("the disk is full"))
+
+    phone = Phone()
+    with pytest.raises(JournalError):
+        live(tmp_path, act, phone=phone)
+    assert {one.hedge for one in phone.heard if "nobody looks" in one.text} == {"second"}
+
+
+def test_a_start_that_is_cancelled_by_nobody_we_know_is_no_end_in_order(tmp_path):
+    """A library that gives a request up by its own cancel must not end an open hedge with 0."""
+    plan = beside_the_dead(tmp_path, ("dead",), lived=True)
+    loop = VirtualLoop()
+
+    async def main() -> None:
+        host = load_plugins(["sim", "binance"], venues=plan.resolved.settings.venues)
+
+        async def open_it(_: Session) -> None:
+            raise asyncio.CancelledError
+
+        openings = Openings(
+            plan.names, virtual=False, open_it=open_it, up=print, down=lambda *_: None,
+            make=lambda name: Session(name, plan, host, VirtualClock(loop)),
+        )  # fmt: skip
+        with pytest.raises(HedgeError, match="cancelled by nobody we know"):
+            await openings.begin()
+        await openings.close()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(main())
+
+
 def test_each_hedge_that_cannot_begin_is_told_by_itself(tmp_path):
     phone = Phone(unreached=1)
     with pytest.raises(ConfigError, match="SYMBOL_UNKNOWN"):

@@ -28,11 +28,14 @@ def test_a_disk_that_cannot_be_measured(tmp_path: Path) -> None:
         free_bytes(tmp_path / "gone")
 
 
-def test_what_a_recording_still_held_is_not_lost_in_silence(tmp_path: Path, room: Any) -> None:
+def test_what_a_recording_still_held_is_not_lost_in_silence(
+    tmp_path: Path, room: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     recorder = Recorder(tmp_path, "btc")
     recorder.take(e.TimerFired(at=1))
-    with room(5), pytest.raises(JournalError, match="cannot record"):
-        recorder.close()
+    with room(5):
+        recorder.close()  # on a way out that has its exit code already
+    assert "its end is not recorded" in caplog.text
 
 
 def test_a_socket_that_finds_no_directory_says_which(tmp_path: Path) -> None:
