@@ -200,6 +200,7 @@ class Engine:
                 self.touched = True
             case e.ActionAsked():
                 self.volatile.asked = event
+                self.volatile.line = event.action
                 self.touched = True
             case e.OperatorAsked():
                 self.touched = True

@@ -148,7 +148,6 @@ def _adoption_unread(engine: "Engine", asked: e.ActionAsked) -> bool:
 def _begin(engine: "Engine", asked: e.ActionAsked) -> None:
     """Run an action exactly once: resume an open run, else open one (behaviour, Start)."""
     books = engine.books
-    engine.volatile.line = asked.action
     adoption = f"{ADOPTION}{asked.request_id}"
     managed = engine.terms.inventory is InventoryRule.MANAGED
     if asked.adopt is not None and managed and adoption not in books.requests:
