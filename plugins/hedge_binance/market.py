@@ -4,8 +4,9 @@ Spot has one stream connection; USD-M has two, because ``/public`` (book) and ``
 price) may not share one. Source: "Important WebSocket Change Notice" of the official USD-M pages.
 """
 
+import contextlib
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -29,16 +30,26 @@ from hedge_binance.link import Link, Role
 
 Handler = Callable[[msgspec.Raw], None]
 MarkSeen = Callable[[wire.MarkPrice], None]
+LeftOut = Callable[[str, Refused], None]
+"""Told the stream name of an instrument (``btcusdt``) that the venue takes no more."""
 _ALIVE = StreamAlive(kind=StreamKind.MARKET)
 _UP = StreamUp(kind=StreamKind.MARKET)
 _ids = itertools.count(1)
+REQUEST_EVERY_MS = 250
+"""A connection that hears more than 5 messages a second is closed. Source:
+binance-spot-api-docs ``web-socket-streams.md``; USD-M allows 10."""
 
 
 class Channel:
     """One stream connection: its subscriptions, and where each stream's frames go."""
 
     def __init__(
-        self, link: Link, url: str, name: str, told: "Callable[[Channel, object], None]"
+        self,
+        link: Link,
+        url: str,
+        name: str,
+        told: "Callable[[Channel, object], None]",
+        left_out: LeftOut,
     ) -> None:
         self.link = link
         self.url = url
@@ -46,6 +57,7 @@ class Channel:
         self.socket: Socket | None = None
         self.up = False
         self._told = told
+        self._left_out = left_out
         self._routes: dict[str, Handler] = {}
         self._lead: Line | None = None
         self._timeout_ms = link.settings.read_timeout_ms
@@ -76,18 +88,31 @@ class Channel:
             await link.stack.enter_async_context(self.socket)
         elif fresh:
             try:
-                await self.socket.ask_each(lambda line: self._ask(line, "SUBSCRIBE", list(fresh)))
+                await self.socket.ask_each(lambda line: self._request(line, list(fresh)))
             except Refused:
-                for name in fresh:
-                    del self._routes[name]
+                self._forget(fresh)
                 raise
+
+    def _forget(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._routes.pop(name, None)
 
     async def _where(self) -> str:
         return f"{self.url}/stream?streams={'/'.join(self._routes)}"
 
     async def _resubscribe(self, line: Line) -> None:
         # The streams stand in the URL already; to name them again has the venue acknowledge them.
-        await self._ask(line, "SUBSCRIBE", list(self._routes))
+        assert self.socket is not None
+        parts: dict[str, list[str]] = {}
+        for name in self._routes:
+            parts.setdefault(name.partition("@")[0], []).append(name)
+        refused = await self.socket.ask_apart(line, parts, self._request, pause_ms=REQUEST_EVERY_MS)
+        for native, error in refused.items():
+            self._forget(parts[native])
+            self._left_out(native, error)
+
+    async def _request(self, line: Line, names: Sequence[str]) -> None:
+        await self._ask(line, "SUBSCRIBE", list(names))
 
     async def _probe(self, line: Line) -> None:
         await self._ask(line, "LIST_SUBSCRIPTIONS", None)
@@ -209,12 +234,13 @@ class Market:
             self._mark_channel = self._book_channel
 
     def _channel(self, url: str, name: str) -> Channel:
-        return Channel(self.link, url, name, self._state)
+        return Channel(self.link, url, name, self._state, self._leave_out)
 
     async def listen(self, listing: Listing, sink: MarketSink) -> None:
         """Tell quotes, and a perpetual's marks.
 
-        Raise `Refused` where the venue refuses a stream; then nothing is told.
+        Raise `Refused` where the venue refuses a stream; then nothing is told. One that a later
+        connection is refused is told as `StreamDown`, and nothing after it.
         """
         book = self._books.get(listing.native)
         if book is None:
@@ -231,11 +257,12 @@ class Market:
                 await self._follow(marks)
         except Refused:
             for sinks in hearing:
-                sinks.remove(sink)
+                _without(sinks, sink)
             raise
-        self._sinks.append(sink)
-        if self._told_up:
-            sink(_UP)
+        if sink in book.sinks:  # else it was left out meanwhile, and told so
+            self._sinks.append(sink)
+            if self._told_up:
+                sink(_UP)
 
     async def listen_marks(self, listing: Listing, seen: MarkSeen) -> None:
         """Hand the mark price's frames to the funding source."""
@@ -249,6 +276,16 @@ class Market:
     async def _follow(self, marks: Marks) -> None:
         name = marks.listing.native.lower()
         await self._mark_channel.subscribe({f"{name}@markPrice@1s": marks.on_mark})
+
+    def _leave_out(self, name: str, error: Refused) -> None:
+        """Whoever hears of the instrument is told that no more comes; the others go on."""
+        native = name.upper()
+        found = (self._books.get(native), self._marks.get(native))
+        hearing = [one.sinks for one in found if one is not None]
+        for sink in tuple(hearing[0]):  # who hears of the marks hears of the book
+            for sinks in (*hearing, self._sinks):
+                _without(sinks, sink)
+            sink(StreamDown(kind=StreamKind.MARKET, why=str(error)))
 
     def _state(self, _: Channel, news: object) -> None:
         """Say up when all that was dialled is up, down when the first of it goes."""
@@ -270,6 +307,11 @@ class Market:
         self._told_at = self.link.clock.now()
         for sink in self._sinks:
             sink(news)
+
+
+def _without(sinks: list[MarketSink], gone: MarketSink) -> None:
+    with contextlib.suppress(ValueError):  # left out, and refused as well
+        sinks.remove(gone)
 
 
 async def market_of(link: Link, leg: Leg) -> Market:

@@ -164,7 +164,8 @@ class PublicStream:
     async def watch_book(self, listing: Listing, sink: BookSink, on_state: StateSink) -> None:
         """Hand on the best prices of one instrument, and the state of the stream.
 
-        Raise `Refused` where the venue refuses the topic, which is then as if never asked for.
+        Raise `Refused` where the venue refuses the topic, which is then as if never asked for. One
+        that a later connection is refused is told as `StreamDown`, and nothing after it.
         """
         topics = [f"orderbook.1.{listing.venue_symbol}"]
         if self._leg is Leg.SPOT:
@@ -221,7 +222,20 @@ class PublicStream:
                 raise
 
     async def _resubscribe(self, line: Line) -> None:
-        await self._replies.subscribe(line, list(self._topics))
+        parts: dict[str, list[str]] = {}
+        for topic in self._topics:
+            parts.setdefault(topic.rpartition(".")[2], []).append(topic)
+        refused = await self.socket.ask_apart(line, parts, self._replies.subscribe)
+        for symbol, error in refused.items():
+            for topic in parts[symbol]:
+                self._topics.pop(topic, None)
+            self._leave_out(symbol, error)
+
+    def _leave_out(self, symbol: str, error: Refused) -> None:
+        """Whoever hears of the instrument is told that no more comes; the others go on."""
+        watched = self._watched.pop(symbol, None)
+        for sink in watched.on_state if watched is not None else ():
+            sink(StreamDown(kind=StreamKind.MARKET, why=str(error)))
 
     def _on_state(self, news: StreamUp | StreamDown | StreamAlive) -> None:
         strict = self._leg is Leg.FUTURES

@@ -26,10 +26,12 @@ from hedge.model import (
     RateOrigin,
     ReportedStatus,
     Side,
+    StreamAlive,
     StreamDown,
     StreamUp,
 )
 from hedge.model.numbers import MS, SECOND
+from hedge.transport import TroubleKind
 from hedge_binance import funding, futures
 from hedge_sim.dialects.faults import Fault
 
@@ -136,6 +138,60 @@ def test_a_subscription_that_is_refused_costs_the_others_nothing():
             await raw.lines[0].close()
             await it.until(lambda: [type(one) for one in news].count(StreamUp) == 2)
             assert not more
+
+    run(work)
+
+
+@legs()
+@pytest.mark.parametrize("before", [True, False], ids=["while_dialling", "on_a_later_connection"])
+def test_an_instrument_that_a_connection_is_refused_leaves_the_others_their_prices(leg, before):
+    """No line was there to ask, or the coin was delisted: no connection came up for anybody."""
+    kind = "@bookTicker" if leg is Leg.SPOT else "@markPrice@1s"
+    refused = []
+
+    async def told(_, line, message):
+        names = message.get("params") or []
+        bad = any(name.startswith("pad") and name.endswith(tuple(refused)) for name in names)
+        answer = {"error": {"code": 2, "msg": "Invalid request"}} if bad else {"result": None}
+        await line.send_json(answer | {"id": message["id"]})
+        for name in () if bad else names:
+            if name.endswith("@bookTicker"):
+                await line.send_json(ticker(100) | {"stream": name})
+
+    async def work():
+        raw, news, more = Raw(told), [], []
+        async with (
+            serving(raw.handle) as where,
+            desk(leg, server={"padding": 1}, **{f"{leg.value}_stream_url": f"ws://{where}"}) as it,
+        ):
+            feed, mine = (it.spot_feed, SPOT) if leg is Leg.SPOT else (it.futures_feed, PERP)
+            symbols = [one.symbol for one in await feed.read_instruments()]
+            (other,) = [one for one in symbols if one != mine]
+            if before:
+                refused.append(kind)
+            await feed.listen(other, more.append)
+            await feed.listen(mine, news.append)
+            if not before:
+                await it.until(lambda: {StreamUp, Quote} <= {*map(type, news)} & {*map(type, more)})
+                refused.append(kind)
+                for line in raw.lines[:]:
+                    await line.close()
+                await it.until(lambda: StreamDown in map(type, news))
+                news.clear()
+            await it.until(lambda: {StreamUp, Quote} <= {*map(type, news)})
+            downs = [number for number, one in enumerate(more) if isinstance(one, StreamDown)]
+            assert "Invalid request" in more[downs[-1]].why
+            assert not {StreamUp, StreamAlive} & {*map(type, more[downs[0] :])}
+            (trouble,) = [one for one in it.link.troubles if one.kind is TroubleKind.REFUSED]
+            assert trouble.text.startswith("pad")
+            count, heard = len(more), len(news)
+            await it.until(lambda: len([n for n in news[heard:] if isinstance(n, StreamAlive)]) > 1)
+            assert len(more) == count, "nor is it told that the stream lives"
+            with pytest.raises(Refused, match="Invalid request"):
+                await feed.listen(other, more.append)
+            refused.clear()
+            await feed.listen(other, more.append)
+            assert isinstance(more[-1], StreamUp)
 
     run(work)
 

@@ -291,6 +291,10 @@ def refusing(refused):
         answer = {"success": not named, "op": message["op"], "req_id": message.get("req_id", "")}
         words = f"error:handler not found,topic:{named[0]}" if named else ""
         await line.send_json(answer | {"ret_msg": words})
+        taken = [] if named else message.get("args", [])
+        for topic in (one for one in taken if one.startswith("orderbook.1.")):
+            data = {"s": topic.rpartition(".")[2], "b": [["100", "1"]], "a": [["101", "1"]]}
+            await line.send_json({"topic": topic, "type": "snapshot", "ts": 1, "data": data})
 
     return Raw(told)
 
@@ -319,6 +323,45 @@ def test_a_refused_topic_is_told_and_takes_no_other_with_it():
             await raw.lines[0].close()
             await until(lambda: StreamUp in map(type, news))
             assert StreamDown in map(type, news) and not more
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["while_dialling", "on_a_later_connection"])
+def test_an_instrument_that_a_connection_is_refused_leaves_the_others_their_prices(before):
+    """No line was there to ask, or the coin was delisted: no connection came up for anybody."""
+
+    async def main():
+        refused, news, more = set(), [], []
+        raw = refusing(refused)
+        async with (
+            serving(raw.handle) as where,
+            in_process("bybit", padding=1) as server,
+            BybitDesk(server, public_url=f"ws://{where}") as desk,
+        ):
+            symbols = [one.symbol for one in await desk.spot_feed.read_instruments()]
+            (other,) = [one for one in symbols if one != SPOT]
+            if before:
+                refused.add(other.replace("/", ""))
+            await desk.spot_feed.listen(other, more.append)
+            await desk.spot_feed.listen(SPOT, news.append)
+            socket = desk.spot_feed.session.public(Leg.SPOT).socket
+            if not before:
+                await until(lambda: {StreamUp, Quote} <= {*map(type, news)} & {*map(type, more)})
+                refused.add(other.replace("/", ""))
+                news.clear()
+                more.clear()
+                await raw.lines[0].close()
+            await until(lambda: {StreamUp, Quote} <= {*map(type, news)})
+            assert {*map(type, more)} == {StreamDown}
+            assert "handler not found" in more[-1].why
+            assert socket.troubles[TroubleKind.REFUSED] == 1
+            assert len(raw.lines) == (1 if before else 2), "the same connection serves the others"
+            with pytest.raises(Refused, match="handler not found"):
+                await desk.spot_feed.listen(other, more.append)
+            refused.clear()
+            await desk.spot_feed.listen(other, more.append)
+            await until(lambda: {StreamUp, Quote} <= {*map(type, more)})
 
     asyncio.run(main())
 

@@ -19,6 +19,8 @@ class TroubleKind(enum.StrEnum):
     """A line that was ready is gone."""
     FRAME = "frame"
     """``on_frame`` raised; that message is lost, the reader goes on."""
+    REFUSED = "refused"
+    """A part of what a connection asks for is refused, and no more asked for."""
     STRAY = "stray"
     """A reply that nobody waits for: late, of an unknown id, or without an id."""
     PROTOCOL = "protocol"

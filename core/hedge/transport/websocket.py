@@ -2,14 +2,14 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random, SystemRandom
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from hedge.errors import Unreachable, redacted
+from hedge.errors import Limited, Refused, Unreachable, redacted
 from hedge.model import StreamAlive, StreamDown, StreamKind, StreamUp
 from hedge.model.numbers import MS, SECOND
 from hedge.roles import Clock, TimerHandle
@@ -25,6 +25,8 @@ from hedge.transport.trouble import TroubleKind, Troubles, TroubleSink, describe
 StateSink = Callable[[StreamUp | StreamDown | StreamAlive], None]
 """Told of each change, on the event loop, on its own: what it raises harms nothing here."""
 GapFiller = Callable[[Line, int | None], Awaitable[None]]
+Request = Callable[[Line, Sequence[str]], Awaitable[None]]
+"""Asks a line for streams by name, and returns when the venue has taken them."""
 CONNECTS = "connects"
 """The bucket of a shared connect budget."""
 
@@ -210,6 +212,49 @@ class Socket:
                 await step(line)
             except Unreachable as error:
                 line.drop(f"a subscription failed: {error}")
+
+    async def ask_apart(
+        self,
+        line: Line,
+        parts: Mapping[str, Sequence[str]],
+        request: Request,
+        *,
+        pause_ms: int = 0,
+    ) -> dict[str, Refused]:
+        """Ask for all parts at once, and each for itself where that is `Refused`: a resubscription.
+
+        A venue refuses a whole request for one instrument that it does not know any more; without
+        this no later connection came up for any other. ``parts``: the streams of each instrument;
+        ``pause_ms``: so long before each further request. Return the parts that are refused, which
+        are told as `TroubleKind.REFUSED`, and are the caller's to want no more. Raise what
+        ``request`` raises else, `Limited` too; and the refusal, where no part is taken: whatever
+        the venue refuses then, it is not one of them.
+        """
+        try:
+            await request(line, [name for names in parts.values() for name in names])
+        except Limited:
+            raise
+        except Refused:
+            if len(parts) <= 1:
+                raise
+        else:
+            return {}
+        refused: dict[str, Refused] = {}
+        for part, names in parts.items():
+            if pause_ms:
+                await self._clock.sleep_until(self._clock.now() + pause_ms * MS)
+            try:
+                await request(line, names)
+            except Limited:
+                raise
+            except Refused as error:
+                refused[part] = error
+        if len(refused) == len(parts):
+            raise next(iter(refused.values()))
+        for part, no in refused.items():
+            text = f"{part} is asked for no more: {described(no)}"
+            self._troubles.tell(TroubleKind.REFUSED, text, no)
+        return refused
 
     def rotate(self, why: str, line: Line | None = None) -> None:
         """Replace the line without a gap: ``serverShutdown``, Bybit's 10019.

@@ -9,7 +9,7 @@ from hand_clock import MS, HandClock, run, turns, until, until_after
 from socket_desk import ALIVE, DOWN, UP, Desk, whole
 from ws_server import WsServer, behave, hang_up_unanswered
 
-from hedge.errors import Refused, Unreachable
+from hedge.errors import Limited, Refused, Unreachable
 from hedge.transport import SocketLimits, TroubleKind
 
 # --- silence
@@ -228,6 +228,42 @@ def test_every_line_is_asked_and_the_one_that_does_not_answer_is_dropped():
             await socket.ask_each(unanswered_by_the_old)
             assert asked == [1, 2]
             assert socket.lines == (socket.line,) and "no reply in time" in old.why
+
+    run(main())
+
+
+def test_a_request_that_is_refused_is_made_part_by_part_unless_no_part_is_to_blame():
+    async def main():
+        async with whole() as desk:
+            socket, asked, answers = desk.socket, [], {}
+            parts = {"btc": ("btc.book", "btc.mark"), "eth": ("eth.book",), "old": ("old.book",)}
+
+            async def request(_, names):
+                asked.append(tuple(names))
+                for name in names:
+                    if name in answers:
+                        raise answers[name]
+
+            async def ask():
+                asked.clear()
+                return await socket.ask_apart(socket.line, parts, request)
+
+            everything = sum(parts.values(), ())
+            assert await ask() == {} and asked == [everything]
+            answers["old.book"] = no = Refused("no such topic", code="1")
+            assert await ask() == {"old": no} and asked == [everything, *parts.values()]
+            assert socket.troubles[TroubleKind.REFUSED] == 1
+            answers["btc.mark"] = Limited("too many", code="2")
+            with pytest.raises(Limited):
+                await ask()
+            assert asked == [everything], "another would be one more too many"
+            answers |= dict.fromkeys(("btc.mark", "eth.book"), no)
+            with pytest.raises(Refused, match="no such topic"):
+                await ask()
+            answers |= {"btc.mark": no, "eth.book": Unreachable("no reply in time")}
+            with pytest.raises(Unreachable):
+                await ask()
+            assert socket.troubles[TroubleKind.REFUSED] == 1, "nothing more is left out"
 
     run(main())
 
