@@ -195,6 +195,8 @@ class Aftermath:
         # A halt explains only what others did, and coins that wait for their entry: what orders of
         # ours have left open, it mends itself.
         others = any(key.startswith(OTHERS) for key in books.alarms) or bool(books.spot.external)
+        # What told of it a person may have cleared; that the books are not equal is said still.
+        others = others or (bool(mind.moved_at) and "UNEQUAL" in standing)
         entry = books.run.waiting and not books.futures.held
         halted = books.mode is Mode.HALT and (others or entry)
         named = bool(books.trips) or halted or bool(books.external_at)

@@ -75,6 +75,8 @@ FAILED_SINCE: dict[int, str] = {
     3_353_470: "an adoption waited for an account that could not be read, and nothing was said",
     3_225_748: "coins that one read had shown, and a ban kept from a second, were not said",
     1_305_094: "`stop` ended as hedged with an order that left during the last measurement",
+    3_747_721: "a person had cleared what others had moved, and it explained the halt: a flaw",
+    3_878_402: "a short lost before any price of this process was known was not said",
     10_140: "what others did before a first read was to be booked: a flaw of the history's judge",
 }
 """The same of the newest edition."""

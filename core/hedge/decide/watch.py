@@ -219,16 +219,16 @@ def _doubt(engine: "Engine") -> None:
 
 def _exposure(engine: "Engine", *, active: bool) -> None:
     """Walk the ladder of unhedged time; it applies where the futures leg follows."""
-    price = engine.spot_price
-    if not price:
-        return
+    # Without any price a lot is a gap: what nobody can value is not to be silent.
+    price = engine.spot_price or engine.market.mid(Leg.FUTURES) or ZERO
     gap = abs(engine.delta)
     notional = gap * price
     notes = engine.volatile
     if notional > notes.unhedged_max:
         notes.unhedged_max = notional
         notes.exposure_at_max = exposure.exposure_max(engine.terms, price)
-    if not active or gap < engine.terms.futures.instrument.lot or gap < _dust(engine, price):
+    small = gap < engine.terms.futures.instrument.lot or (price and gap < _dust(engine, price))
+    if not active or small:
         notes.unhedged_since = 0
         if active:
             notes.known_gap = ZERO
@@ -242,7 +242,7 @@ def _exposure(engine: "Engine", *, active: bool) -> None:
     _ladder(engine, gap, notional)
     # Of two legs the one is heard before the other: half an account is no gap, unless it stays so.
     heard = notes.recovered or engine.now - notes.started_at >= seconds(UNHEDGED_FREEZE_S)
-    over = exposure.above_hard_max(notional, engine.terms, price)
+    over = bool(price) and exposure.above_hard_max(notional, engine.terms, price)
     if over and not heard:
         engine.due(notes.started_at + seconds(UNHEDGED_FREEZE_S))
     elif over and gap > notes.known_gap:
@@ -271,7 +271,7 @@ def _ladder(engine: "Engine", gap: Decimal, notional: Decimal) -> None:
         if age >= seconds(UNHEDGED_PAGE_S):
             engine.alarm("UNHEDGED_PAGE", "page", text.format(UNHEDGED_PAGE_S))
     known = engine.volatile.recovered and not engine.books.in_doubt  # a doubt is no gap to mend
-    if repair_s and age >= seconds(repair_s) and engine.delta > 0 and known:
+    if repair_s and age >= seconds(repair_s) and engine.delta > 0 and known and engine.spot_price:
         repair(engine)
 
 

@@ -320,3 +320,17 @@ def test_what_lost_its_short_meanwhile_does_not_end_as_done(open_desk):
     desk.start("scale", request="once")
     desk.run(90)
     assert desk.exit is None and {"UNEQUAL", "EXTERNAL_FUTURES"} <= desk.alarms
+
+
+def test_a_gap_that_no_price_values_is_said(open_desk):
+    """A process that has not seen one price yet; the short is gone while it is to unwind."""
+    desk = open_desk()
+    desk.build()
+    desk.quoting = {SPOT: False, FUTURES: False}
+    desk.start("default")
+    desk.verb("liquidate")
+    desk.run(5)
+    assert desk.mode is Mode.LIQUIDATION and not desk.engine.spot_price
+    desk.foreign(FUTURES, -desk.held[1], FillKind.LIQUIDATION)
+    desk.run(15)
+    assert "UNHEDGED" in desk.alarms
