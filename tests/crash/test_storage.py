@@ -85,8 +85,9 @@ def full_from_the_start(lab: Lab) -> None:
     process = lab.start(preexec_fn=no_room, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == JOURNAL, (lab.where, process.returncode, said)
-    lock, refused = said.decode().splitlines()
-    assert "is not locked: " in lock and "File too large; " in refused, (lab.where, said)
+    lock, index, journal = said.decode().splitlines()
+    assert "is not locked: " in lock and "will not find it: " in index, (lab.where, said)
+    assert "cannot begin the journal" in journal, (lab.where, said)
     assert not lab.venue.seen(), lab.where
     lab.finish(lab.start())
     lab.judge()
