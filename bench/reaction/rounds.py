@@ -186,7 +186,7 @@ class Case:
     async def _resting(self) -> None:
         """Wait for the order that is filled: ours may be replacing it; and for open questions."""
         until = time.perf_counter() + HEDGED_MAX_S
-        while not self.course.rests or self.course.answering:
+        while not self.course.rests or self.course.answering or self.course.unsent:
             if time.perf_counter() > until:
                 raise Unhedged(f"{self.name}: no order rests; {self.log.read_text()[-2_000:]}")
             await asyncio.sleep(0.001)

@@ -70,9 +70,14 @@ class TimedSocket(Socket):
         elif self not in self.held:
             self.held.append(self)
 
+    @property
+    def unsent(self) -> bool:
+        """Whether something written in this turn of the loop has not left yet."""
+        return bool(self._transport.get_write_buffer_size())
+
     def let_go(self) -> Callable[[], None]:
         """Return what writes it now: a transport would do so when the loop has its turn again."""
-        assert not self._transport.get_write_buffer_size(), "an earlier message is still waiting"
+        assert not self.unsent, "an earlier message is still waiting"
         data = b"".join(self._conn.data_to_send())
         fd = self._transport.get_extra_info("socket").fileno()
 
@@ -214,6 +219,11 @@ class Course:
             recv_window_ms=0,
         )
         self.spot.house.place(order)
+
+    @property
+    def unsent(self) -> bool:
+        """Whether news from before a fill would have to leave with it."""
+        return any(socket.unsent for socket in self.spot.sockets)
 
     def begin(self) -> None:
         """Forget what was measured; the accounts go on."""
